@@ -1,2 +1,289 @@
-def handler(event, context):
-    return {"statusCode": 200, "body": "{}"}
+"""Creates, shows, lists, retries, replays and deletes jobs."""
+
+import re
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+from video_jobs import jsontext, queues, settings, store
+from video_jobs.api import problems, requests
+from video_jobs.api.problems import Problem, ProblemError
+from video_jobs.api.views import EventPage, EventView, JobPage, JobView, ReplayView
+from video_jobs.http import MalformedBodyError, Request
+from video_jobs.jobs import Job, JobStatus, StepStatus
+from video_jobs.platforms.videodb.request import VideoDbJobRequest
+
+PROVIDERS = ("videodb",)
+
+# The framework looks for the parameters' kinds in plain aliases, not in `type` statements.
+logger = Logger()
+app = APIGatewayHttpResolver(enable_validation=True)
+
+Provider = Literal["videodb"]
+JobId = Annotated[str, Path(max_length=128, description="The job's id.")]
+EventId = Annotated[str, Path(max_length=64, description="The event's id.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="The same key with the same request gives the same job, however often it is sent.",
+    ),
+]
+Cursor = Annotated[str | None, Query(max_length=300, description="Where to go on: an earlier answer's cursor.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+
+
+def _problem(description: str) -> OpenAPIResponse:
+    return {"description": description, "content": {problems.CONTENT_TYPE: {"model": Problem}}}
+
+
+_REFUSED: dict[int, OpenAPIResponse] = {
+    403: {
+        "description": "Not one of the API keys (said by API Gateway)",
+        "content": {"application/json": {"model": problems.GatewayMessage}},
+    },
+    500: _problem("A fault of ours"),
+    503: _problem("AWS did not answer"),
+}
+_INVALID: dict[int, OpenAPIResponse] = {422: _problem("The request does not fit")}
+_UNKNOWN: dict[int, OpenAPIResponse] = {404: _problem("There is no such job or event")}
+_CONFLICT: dict[int, OpenAPIResponse] = {409: _problem("The job is not in a state that allows this")}
+_UNREADABLE: dict[int, OpenAPIResponse] = {
+    400: _problem("The body is not JSON"),
+    415: _problem("The content type is not JSON"),
+}
+
+
+@app.post(
+    "/jobs",
+    summary="Create a job",
+    status_code=201,
+    responses={201: {"description": "The job"}, **_INVALID, **_UNREADABLE, **_CONFLICT, **_REFUSED},
+)
+def create(request: Annotated[VideoDbJobRequest, Body()], idempotency_key: IdempotencyKey = None) -> Response[JobView]:
+    wanted = request.new_job(requests.job_id(idempotency_key))
+    try:
+        job = store.create(wanted)
+    except store.ConflictError:
+        raise ProblemError(
+            HTTPStatus.CONFLICT, "job_deleted", "The job that this Idempotency-Key made has been deleted."
+        ) from None
+    if job.request_digest != wanted.request_digest:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "idempotency_key_reused",
+            "This Idempotency-Key came with another request before.",
+        )
+    if not job.status.ended:
+        _start(job)
+    logger.info("created", extra={"job_id": job.job_id, "provider": job.provider, "replayed": job is not wanted})
+    return _answer(HTTPStatus.CREATED, JobView.of(job), headers={"location": f"/jobs/{job.job_id}"})
+
+
+@app.get("/jobs", summary="List jobs, newest first", responses={200: {"description": "Jobs"}, **_INVALID, **_REFUSED})
+def list_jobs(
+    provider: Annotated[Provider | None, Query(description="Only this platform's.")] = None,
+    status: Annotated[JobStatus | None, Query(description="Only those of this status.")] = None,
+    batch: Annotated[str | None, Query(min_length=1, max_length=128, description="Only those of this batch.")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> JobPage:
+    if cursor is not None and not re.fullmatch(r"[0-9T:.Z-]{20,30}#[\w-]{1,128}", cursor):
+        raise _not_a_cursor()
+    providers = (provider,) if provider else PROVIDERS
+    if batch is not None:
+        page = store.jobs_of_batch(batch, providers=providers, status=status, limit=limit, cursor=cursor)
+    else:
+        page = store.jobs(providers=providers, status=status, limit=limit, cursor=cursor)
+    return JobPage.of(page)
+
+
+@app.get(
+    "/jobs/<job_id>",
+    summary="Show a job",
+    responses={200: {"description": "The job"}, **_UNKNOWN, **_INVALID, **_REFUSED},
+)
+def show(job_id: JobId) -> JobView:
+    return JobView.of(_job(job_id))
+
+
+@app.delete(
+    "/jobs/<job_id>",
+    summary="Cancel a job, or delete one that has ended",
+    responses={
+        200: {"description": "It was open and is canceled; what the platform still does is not recorded any more"},
+        204: {"description": "It had ended and is deleted, with its events and references", "content": {}},
+        **_UNKNOWN,
+        **_CONFLICT,
+        **_INVALID,
+        **_REFUSED,
+    },
+)
+def delete(job_id: JobId) -> Response[JobView | None]:
+    job = _job(job_id)
+    try:
+        if job.status.ended:
+            store.delete(job)
+            return Response(status_code=HTTPStatus.NO_CONTENT, body=None)
+        canceled = store.cancel(job)
+    except store.ConflictError:
+        canceled = None
+    if canceled is None:
+        raise ProblemError(HTTPStatus.CONFLICT, "job_moved", "The job changed at the same moment; try again.")
+    return _answer(HTTPStatus.OK, JobView.of(canceled))
+
+
+@app.post(
+    "/jobs/<job_id>/retry",
+    summary="Try a failed job again, from the step that failed",
+    responses={200: {"description": "The job"}, **_UNKNOWN, **_CONFLICT, **_INVALID, **_REFUSED},
+)
+def retry(job_id: JobId) -> JobView:
+    job = _job(job_id)
+    step = job.current
+    if job.adopted:
+        raise ProblemError(
+            HTTPStatus.CONFLICT, "job_adopted", "The work was started elsewhere: only its owner can start it again."
+        )
+    if job.status != JobStatus.FAILED or step is None or job.steps[step].status != StepStatus.FAILED:
+        raise ProblemError(HTTPStatus.CONFLICT, "job_not_failed", f"The job is {job.status}; only a failed one can.")
+    try:
+        queued = store.retry(job, step)
+    except store.ConflictError:
+        raise ProblemError(
+            HTTPStatus.CONFLICT, "job_moved", "The job changed at the same moment; look at it and try again."
+        ) from None
+    _start(queued)
+    return JobView.of(queued)
+
+
+@app.get(
+    "/jobs/<job_id>/events",
+    summary="Show what the platform said, word for word",
+    responses={200: {"description": "Events"}, **_UNKNOWN, **_INVALID, **_REFUSED},
+)
+def list_events(job_id: JobId, limit: Limit = 20, cursor: Cursor = None) -> EventPage:
+    if cursor is not None and not re.fullmatch(r"[0-9a-f]{32}", cursor):
+        raise _not_a_cursor()
+    _job(job_id)
+    return EventPage.of(store.events(job_id, limit=limit, cursor=cursor))
+
+
+@app.post(
+    "/jobs/<job_id>/events/<event_id>/replay",
+    summary="Give an archived callback to its function again",
+    status_code=202,
+    responses={202: {"description": "It is on its way"}, **_UNKNOWN, **_CONFLICT, **_INVALID, **_REFUSED},
+)
+def replay(job_id: JobId, event_id: EventId) -> Response[ReplayView]:
+    _job(job_id)
+    item = store.event(job_id, event_id)
+    if item is None:
+        raise problems.not_found("event")
+    event = EventView.model_validate(item)
+    if event.via != "callback":
+        raise ProblemError(
+            HTTPStatus.CONFLICT, "not_a_callback", f"The event is not a callback: we learnt it by a {event.via}."
+        )
+    again = {
+        "headers": event.headers,
+        "body": event.body,
+        "redelivery": {"job_id": job_id, "attempt": event.attempt, "replay": True},
+    }
+    queues.send_delivery(settings.setting("DELIVERIES_QUEUE_URL"), event.callback, again)
+    return _answer(HTTPStatus.ACCEPTED, ReplayView(job_id=job_id, event_id=event_id))
+
+
+def _job(job_id: str) -> Job:
+    job = store.get(job_id)
+    if job is None:
+        raise problems.not_found("job")
+    return job
+
+
+def _start(job: Job) -> None:
+    """Tell the worker; if that fails, the job is in the table, and the next sweep tells it."""
+    try:
+        queues.send_start(job.provider, job.job_id)
+    except Exception:
+        logger.exception("left to the sweep", extra={"job_id": job.job_id})
+
+
+def _not_a_cursor() -> ProblemError:
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor", "The cursor is not one that we gave out.")
+
+
+def _answer[T](status: HTTPStatus, body: T, *, headers: dict[str, Any] | None = None) -> Response[T]:
+    return Response(status_code=status, content_type="application/json", body=body, headers=headers)
+
+
+# --- How it says no --------------------------------------------------------------------------------------------------
+
+
+def _say_no(error: ProblemError) -> Response[str]:
+    return Response(
+        status_code=error.problem.status,
+        content_type=problems.CONTENT_TYPE,
+        body=error.problem.model_dump_json(exclude_defaults=False),
+    )
+
+
+@app.exception_handler(ProblemError)  # type: ignore[untyped-decorator]
+def _on_problem(error: ProblemError) -> Response[str]:
+    return _say_no(error)
+
+
+@app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
+def _on_invalid(error: RequestValidationError) -> Response[str]:
+    return _say_no(problems.invalid(error.errors()))
+
+
+@app.not_found
+def _on_unknown_route(error: NotFoundError) -> Response[str]:
+    return _say_no(problems.not_found("route"))
+
+
+@app.exception_handler(Exception)  # type: ignore[untyped-decorator]
+def _on_fault(error: Exception) -> Response[str]:
+    """Nothing that a caller can do leads here; what did is in the log."""
+    logger.exception("fault")
+    return _say_no(
+        ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The request could not be handled; try again.")
+    )
+
+
+def _require_json(event: dict[str, Any]) -> None:
+    """The framework reads JSON more leniently than we do, so what it must not see is refused before it."""
+    request = Request(event)
+    content_type = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    try:
+        body = request.body
+        if not body:
+            return
+        if content_type != "application/json" and not content_type.endswith("+json"):
+            raise ProblemError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", "Send JSON, with content-type: application/json."
+            )
+        jsontext.read(body)
+    except (MalformedBodyError, jsontext.NotJsonError) as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed_json", f"The body cannot be read: {error}.") from None
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    logger.clear_state()
+    try:
+        _require_json(event)
+    except ProblemError as error:
+        return {
+            "statusCode": error.problem.status,
+            "headers": {"content-type": problems.CONTENT_TYPE},
+            "body": error.problem.model_dump_json(),
+        }
+    return app.resolve(event, context)

@@ -1,0 +1,1 @@
+"""What every function of the stack is made of."""

@@ -1,0 +1,1 @@
+"""One package a platform: its words, and what they mean in ours."""

@@ -1,0 +1,55 @@
+"""Errors of the API: `application/problem+json` (RFC 9457) with a stable `code` to switch on."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """What is wrong with one part of a request."""
+
+    field: str
+    """Where: for example body.options.upload.name."""
+    message: str
+
+
+class Problem(BaseModel):
+    """Why a request was not fulfilled."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldError] = []
+
+
+class GatewayMessage(BaseModel):
+    """What API Gateway says in our place, before a request reaches us."""
+
+    message: str
+
+
+class ProblemError(Exception):
+    """The request cannot be fulfilled, and the caller is told why."""
+
+    def __init__(self, status: HTTPStatus, code: str, detail: str, *, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(detail)
+        self.problem = Problem(title=status.phrase, status=status, code=code, detail=detail, errors=list(errors))
+
+
+def not_found(what: str) -> ProblemError:
+    return ProblemError(HTTPStatus.NOT_FOUND, "not_found", f"There is no such {what}; it may have been deleted.")
+
+
+def invalid(errors: Sequence[dict[str, Any]]) -> ProblemError:
+    """From pydantic's errors, without the values that they quote."""
+    fields = [FieldError(field=".".join(map(str, error["loc"])), message=error["msg"]) for error in errors]
+    places = ", ".join(field.field for field in fields[:5])
+    return ProblemError(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", f"The request does not fit: see {places}.", errors=fields
+    )

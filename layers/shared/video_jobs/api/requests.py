@@ -1,0 +1,81 @@
+"""What `POST /jobs` takes, of whatever platform."""
+
+import hashlib
+import json
+import uuid
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from video_jobs.jobs import Job, JobStatus, MediaType, RetryPolicy, Step, StepStatus, now, timestamp
+
+_IDEMPOTENT_IDS = uuid.UUID("5f5ac1b0-5b39-4a8e-9a0c-6d3d5f0a7a11")
+
+
+def _fetchable(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        fetchable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        fetchable = False
+    if not fetchable or not url.isprintable() or " " in url:
+        raise ValueError("must be an http or https URL")
+    return url
+
+
+type SourceUrl = Annotated[str, Field(max_length=8192), AfterValidator(_fetchable)]
+"""Kept as it was given: a presigned URL must not change by a character."""
+
+
+class JobRequest(BaseModel):
+    """What every platform's request has. One medium: a `source` to fetch, or a `media_id` that the platform has."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: SourceUrl | None = None
+    media_id: str | None = Field(default=None, min_length=1, max_length=256)
+    media_type: MediaType | None = None
+    batch: str | None = Field(default=None, min_length=1, max_length=128)
+    """A label of yours, to list jobs by."""
+    retry: RetryPolicy = RetryPolicy()
+
+    @model_validator(mode="after")
+    def _one_medium(self) -> Self:
+        if (self.source is None) == (self.media_id is None):
+            raise ValueError("give either source or media_id")
+        return self
+
+    def job(self, *, provider: str, plan: tuple[str, ...], options: dict[str, Any], job_id: str) -> Job:
+        """The job that this asks for, before its first step."""
+        waiting = Step(status=StepStatus.WAITING, attempt_limit=self.retry.max_attempts)
+        steps = dict.fromkeys(plan, waiting)
+        steps[plan[0]] = waiting.model_copy(update={"status": StepStatus.QUEUED})
+        created = timestamp(now())
+        return Job(
+            job_id=job_id,
+            provider=provider,
+            status=JobStatus.PENDING,
+            source=self.source,
+            media_id=self.media_id,
+            media_type=self.media_type,
+            plan=plan,
+            steps=steps,
+            options=options,
+            retry=self.retry,
+            batch=self.batch,
+            request_digest=self.digest,
+            created_at=created,
+            updated_at=created,
+        )
+
+    @property
+    def digest(self) -> str:
+        """The same for requests that ask for the same."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def job_id(idempotency_key: str | None) -> str:
+    """A new id, or always the same one for the same key."""
+    return str(uuid.uuid5(_IDEMPOTENT_IDS, idempotency_key) if idempotency_key else uuid.uuid4())

@@ -1,0 +1,24 @@
+"""How a call to a platform fails: in a way that passes, or for good."""
+
+from video_jobs.jobs import JobError
+
+
+class TransientError(Exception):
+    """Worth another attempt, after a wait."""
+
+    def __init__(self, error: JobError, *, wait_seconds: float | None = None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        """What the step fails with once its attempts are used up."""
+        self.wait_seconds = wait_seconds
+        """How long the platform asked us to wait."""
+
+
+class RefusedByPlatformError(Exception):
+    """The platform has understood and will not do it: another attempt would be refused as well."""
+
+    def __init__(self, error: JobError, *, status: int) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.status = status
+        """The answer's HTTP status; some platforms refuse with 200."""

@@ -1,0 +1,64 @@
+"""Requests as an HTTP API hands them over (payload format 2.0), and answers as it takes them."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+# What a platform's sender says of itself is worth keeping; what may hold a secret is not (Authorization, cookies).
+_KEPT_HEADERS = ("content-type", "content-length", "user-agent", "x-forwarded-for", "x-amzn-trace-id")
+
+
+class MalformedBodyError(Exception):
+    """The body is not what the event says that it is: base64 that cannot be decoded."""
+
+
+class Request:
+    """One HTTP request, as an event of an HTTP API."""
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        self._event = event
+        # a header that came more than once arrives as one, joined by a comma
+        self.headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        self._query = parse_qs(event.get("rawQueryString") or "", errors="replace")
+
+    @property
+    def body(self) -> bytes:
+        """The body as it was sent: nothing if there was none. Raises MalformedBodyError."""
+        text = self._event.get("body") or ""
+        if not self._event.get("isBase64Encoded"):
+            return text.encode("utf-8", "surrogatepass")
+        try:
+            return base64.b64decode(text, validate=True)
+        except binascii.Error as error:
+            raise MalformedBodyError(f"the body is not base64: {error}") from None
+
+    @property
+    def kept_headers(self) -> dict[str, str]:
+        """The headers to archive."""
+        return {name: self.headers[name] for name in _KEPT_HEADERS if name in self.headers}
+
+    @property
+    def redelivery(self) -> dict[str, Any] | None:
+        """Who proved to be its sender when it first came. A key beside the request: no sender can set it."""
+        return self._event.get("redelivery")
+
+    def parameter(self, name: str) -> str | None:
+        """A parameter of the query that came exactly once."""
+        found = self._query.get(name, [])
+        return found[0] if len(found) == 1 else None
+
+    def to_keep(self, **redelivery: Any) -> dict[str, Any]:
+        """The event to hand over again later, without its query string: its proof is what `redelivery` says."""
+        kept = ("version", "routeKey", "rawPath", "body", "isBase64Encoded")
+        return {name: self._event[name] for name in kept if name in self._event} | {
+            "headers": self.kept_headers,
+            "redelivery": redelivery,
+        }
+
+
+def json_answer(status: int, body: Mapping[str, Any], *, content_type: str = "application/json") -> dict[str, Any]:
+    """An answer in payload format 2.0."""
+    return {"statusCode": status, "headers": {"content-type": content_type}, "body": json.dumps(body)}

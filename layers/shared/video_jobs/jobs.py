@@ -1,0 +1,186 @@
+"""What a job is: a source, a plan of steps, and how each of them stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class JobStatus(StrEnum):
+    PENDING = "pending"  # nothing has been asked of the platform yet
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def ended(self) -> bool:
+        return self not in (JobStatus.PENDING, JobStatus.RUNNING)
+
+
+class StepStatus(StrEnum):
+    WAITING = "waiting"  # not its turn yet
+    QUEUED = "queued"  # its turn, or to be tried again
+    SUBMITTING = "submitting"  # a worker is asking the platform for it, until its lease is over
+    RUNNING = "running"  # the platform has accepted it
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # does not apply to this medium
+
+
+type MediaType = Literal["video", "audio", "image"]
+
+
+class Frozen(BaseModel):
+    """A value that does not change; unknown fields are dropped."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class JobError(Frozen):
+    """What went wrong, why, and what to do about it."""
+
+    code: str
+    """Ours, stable: switch on this."""
+    message: str
+    """The platform's own words where it said something."""
+    cause: str
+    action: str
+    retryable: bool
+    """Whether the same step may succeed if it is tried again as it is."""
+
+
+class RetryPolicy(BaseModel):
+    """How a step is tried again after a fault that passes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_attempts: int = Field(default=3, ge=1, le=10)
+    base_delay: float = Field(default=1.0, ge=0, le=300, allow_inf_nan=False)
+    """Seconds; the n-th wait is a random part of base_delay * 2^(n-1)."""
+
+
+class Step(Frozen):
+    """How one step stands. Times are UTC, ISO 8601."""
+
+    status: StepStatus
+    attempt: int = 0
+    """How often the platform has been asked for it; callbacks say which one they answer."""
+    attempt_limit: int
+    """Where attempts end; a retry by a person raises it."""
+    platform_job_id: str | None = None
+    """The platform's own id of its asynchronous job."""
+    platform_status: str | None = None
+    """The platform's own word for the status."""
+    progress: float | None = None
+    """0 to 1, where the platform tells."""
+    result: dict[str, Any] | None = None
+    error: JobError | None = None
+    """Why it failed; while it is queued again, why the last attempt did."""
+    checks: int = 0
+    started_at: str | None = None
+    checked_at: str | None = None
+    ended_at: str | None = None
+    not_before: str | None = None
+    """When it may be tried again."""
+    lease_until: str | None = None
+    next_check_at: str | None = None
+    deadline_at: str | None = None
+
+
+class Job(Frozen):
+    """A source on its way through a platform's steps."""
+
+    job_id: str
+    provider: str
+    status: JobStatus
+    source: str | None = None
+    """The URL that the platform fetches."""
+    media_id: str | None = None
+    """The platform's own medium, where it had it before the job."""
+    media_type: MediaType | None = None
+    plan: tuple[str, ...]
+    """The names of the steps, in their order."""
+    steps: dict[str, Step]
+    options: dict[str, dict[str, Any]] = {}
+    """For each step, what its caller asked for."""
+    retry: RetryPolicy = RetryPolicy()
+    batch: str | None = None
+    adopted: bool = False
+    """Whether a callback made it: the platform did work that was started elsewhere."""
+    refs: tuple[str, ...] = ()
+    """The platform's ids that lead to this job."""
+    request_digest: str | None = None
+    """What the caller sent with its Idempotency-Key, so that the same key with another request is noticed."""
+    version: int = 0
+    """How often it was changed."""
+    created_at: str
+    updated_at: str
+    ended_at: str | None = None
+
+    @property
+    def current(self) -> str | None:
+        """The first step that has not ended well, or None if all have."""
+        done = (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
+        return next((name for name in self.plan if self.steps[name].status not in done), None)
+
+    @property
+    def error(self) -> JobError | None:
+        """Why the job failed: the failed step's error."""
+        failed = (step.error for step in self.steps.values() if step.status == StepStatus.FAILED)
+        return next(failed, None) if self.status == JobStatus.FAILED else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """The platform has accepted a step, and says how to ask after it (None: it does not say)."""
+
+    platform_job_id: str | None
+    platform_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRunning:
+    """The platform is still at it."""
+
+    progress: float | None = None
+    platform_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSucceeded:
+    """The platform has done it. `refs` are its ids of what came of it."""
+
+    result: Mapping[str, Any] = field(default_factory=dict)
+    refs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailed:
+    """The platform has given it up, or we have."""
+
+    error: JobError
+
+
+type StepEnd = StepSucceeded | StepFailed
+"""What a callback says, and what a check may find: both are recorded in the same way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A step's end that we were told when we asked, and the body that told it."""
+
+    end: StepEnd
+    body: Mapping[str, Any]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def timestamp(moment: datetime, *, plus: float = 0.0) -> str:
+    """A moment, `plus` seconds later, as it is stored: UTC, milliseconds, so that texts sort as times do."""
+    return (moment + timedelta(seconds=plus)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

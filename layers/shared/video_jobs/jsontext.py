@@ -1,0 +1,29 @@
+"""JSON from strangers, read strictly: what two readers could understand differently is refused."""
+
+import json
+from typing import Any
+
+
+class NotJsonError(Exception):
+    """The text is not JSON that has one meaning."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise NotJsonError("an object has the same key twice")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise NotJsonError(f"{name} is not JSON")
+
+
+def read(body: bytes) -> Any:
+    """Any JSON value from UTF-8 text. Raises NotJsonError, also for NaN, keys that repeat and bottomless nesting."""
+    try:
+        return json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (UnicodeDecodeError, ValueError) as error:
+        raise NotJsonError(f"not JSON: {error}"[:200]) from None
+    except RecursionError:
+        raise NotJsonError("nested too deeply") from None

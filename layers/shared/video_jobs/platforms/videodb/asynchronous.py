@@ -1,0 +1,93 @@
+"""VideoDB's asynchronous jobs: how one is submitted, asked after, and known to have ended.
+
+Three vocabularies exist for the same route: the OpenAPI file has processing, done and failed; the docs pending,
+processing, completed and failed; the SDK takes `processing` and `in progress` as running and all else as the end.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from video_jobs.faults import RefusedByPlatformError
+from video_jobs.jobs import Found, StepEnd, StepRunning, StepSucceeded, Submitted
+from video_jobs.platforms.videodb.payloads import Notice
+
+if TYPE_CHECKING:
+    from video_jobs.platforms.videodb.client import VideoDb
+
+_RUNNING = {"pending", "queued", "processing", "in progress", "in_progress", "running"}
+
+
+def running(status: Any) -> bool:
+    """Whether a status word means that there is more to come."""
+    return isinstance(status, str) and status.lower() in _RUNNING
+
+
+def submit[N: Notice](
+    client: "VideoDb", path: str, body: Mapping[str, Any], notice: type[N], decide: Callable[[N], StepEnd]
+) -> Submitted | Found:
+    """Ask for a step; the answer names an asynchronous job, or is the end already.
+
+    A refusal because what we ask for exists already is success, if `decide` takes it as such.
+    """
+    try:
+        answer = client.post(path, body)
+    except RefusedByPlatformError as refusal:
+        said = {"success": False, "message": refusal.error.message}
+        end = decide(notice.model_validate(said))
+        if isinstance(end, StepSucceeded):
+            return Found(end=end, body=said)
+        raise
+    return _accepted(answer) or _found(answer, notice, decide) or Submitted(platform_job_id=None)
+
+
+def poll[N: Notice](
+    client: "VideoDb", platform_job_id: str | None, notice: type[N], decide: Callable[[N], StepEnd]
+) -> StepRunning | Found | None:
+    """What `GET /async-response/{id}` says.
+
+    None if VideoDB does not know the job, we do not know its id, or the answer does not say enough.
+    """
+    if platform_job_id is None:
+        return None
+    try:
+        answer = client.get(f"/async-response/{quote(platform_job_id, safe='')}")
+    except RefusedByPlatformError as refusal:
+        if refusal.status == 404:
+            return None
+        raise  # about us, not about the job: it is asked after again
+    if running(answer.get("status")):
+        return StepRunning(progress=_fraction(answer.get("data")), platform_status=answer["status"])
+    inner = answer.get("response")
+    return _found(inner if isinstance(inner, dict) else answer, notice, decide)
+
+
+def _accepted(answer: Mapping[str, Any]) -> Submitted | None:
+    """The asynchronous job that an answer names; None if it names none."""
+    data = answer.get("data")
+    if not isinstance(data, dict) or not (running(answer.get("status")) or "output_url" in data):
+        return None
+    job = data.get("id")
+    status = answer.get("status")
+    return Submitted(
+        platform_job_id=job if isinstance(job, str) and job else None,
+        platform_status=status if isinstance(status, str) else None,
+    )
+
+
+def _found[N: Notice](body: Mapping[str, Any], notice: type[N], decide: Callable[[N], StepEnd]) -> Found | None:
+    """The end that a body tells, in the words that the callback would have used."""
+    try:
+        return Found(end=decide(notice.model_validate(body)), body=body)
+    except ValidationError:
+        return None
+
+
+def _fraction(data: Any) -> float | None:
+    """0 to 1, from `data.percentage` (0 to 100)."""
+    percentage = data.get("percentage") if isinstance(data, dict) else None
+    if not isinstance(percentage, int | float) or not 0 <= percentage <= 100:
+        return None
+    return percentage / 100

@@ -1,0 +1,71 @@
+"""The step that makes a video searchable by what is said in it."""
+
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from video_jobs.jobs import Found, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.platforms.videodb import asynchronous
+from video_jobs.platforms.videodb.media import media_id
+from video_jobs.platforms.videodb.payloads import Lenient, Notice, Payload
+
+if TYPE_CHECKING:
+    from video_jobs.platforms.videodb.client import VideoDb
+
+
+class IndexSpokenWordsOptions(BaseModel):
+    """What VideoDB takes (SDK 0.5.1, `Video.index_spoken_words`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    language_code: str | None = Field(default=None, max_length=32)
+    """For example "en_us"; VideoDB finds out by itself if there is none."""
+    segmentation_type: Literal["sentence", "llm"] = "sentence"
+    force: bool = False
+    """Index anew if there is an index already."""
+
+
+class Indexed(Payload):
+    """What the docs' handler reads of the callback: which video is ready."""
+
+    id: Lenient[str] = None
+
+
+class IndexSpokenWordsCallback(Notice):
+    """No copy of the documented payload exists; the docs' handler reads `data.id`, others send only a message.
+
+    VideoDB page "Async patterns", section Indexing Callbacks; shapes inferred (providers' facts, A1.3).
+    """
+
+    data: Lenient[Indexed] = None
+
+
+def decide(notice: IndexSpokenWordsCallback) -> StepEnd:
+    """What the callback means. An index that exists already is what was asked for."""
+    if notice.success or "already exists" in (notice.message or "").lower():
+        return StepSucceeded(result=notice.data.model_dump(exclude_none=True) if notice.data else {})
+    return StepFailed(error=notice.error)
+
+
+def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | Found:
+    """Ask VideoDB to index the video's speech. Asked twice, it answers that the index exists."""
+    options = IndexSpokenWordsOptions.model_validate(job.options.get("index_spoken_words", {}))
+    body = {"index_type": "spoken_word", **options.model_dump(), "callback_url": callback_url}
+    path = f"/video/{quote(media_id(job), safe='')}/index"
+    return asynchronous.submit(client, path, body, IndexSpokenWordsCallback, decide)
+
+
+def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
+    """How the index stands: the job's answer, or else the index's own status (OpenAPI `GET /video/{id}/index/`)."""
+    found = asynchronous.poll(client, step.platform_job_id, IndexSpokenWordsCallback, decide)
+    if found is not None:
+        return found
+    answer = client.get(f"/video/{quote(media_id(job), safe='')}/index/?index_type=spoken_word&engine=default")
+    if asynchronous.running(answer.get("status")):
+        return StepRunning(platform_status=answer["status"])
+    failed = answer.get("status") == "failed"
+    return Found(
+        end=decide(IndexSpokenWordsCallback.model_validate(answer | ({"success": False} if failed else {}))),
+        body=answer,
+    )

@@ -1,0 +1,76 @@
+"""What VideoDB's bodies have in common, whether they come as a callback, an answer or the result of a poll.
+
+Sources: VideoDB pages "Callback Details" and "Async patterns". Bodies carry no type, and no id where something failed.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from video_jobs.jobs import JobError, StepEnd, StepFailed
+from video_jobs.platforms.videodb import errors
+
+_LONGEST_MESSAGE = 2000
+
+
+def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValueError:
+        return None
+
+
+type Lenient[T] = Annotated[T | None, WrapValidator(_or_none)]
+"""A field for display: nothing hangs on it, so an odd value is dropped, and does not make the body unreadable."""
+
+type Id = Annotated[str, Field(min_length=1, max_length=256)]
+"""An id that the next steps need. Its form is VideoDB's own business: they have changed it before."""
+
+type Text = Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)]
+
+
+class Payload(BaseModel):
+    """A body from VideoDB. Fields that are not named here stay in the archived body."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Notice(Payload):
+    """`{"success": …, "data": …}` or `{"success": false, "message": "…"}`: the one shape of all of them."""
+
+    success: bool
+    message: Text = None
+
+    @property
+    def error(self) -> JobError:
+        """The documented error that the message means."""
+        return errors.from_message(self.message and self.message[:_LONGEST_MESSAGE])
+
+
+class Media(Payload):
+    """A video, audio file or image, as an upload's callback describes it."""
+
+    id: Id
+    """`m-…` a video, `a-…` an audio file, `img-…` an image."""
+    collection_id: Lenient[str] = None
+    name: Lenient[str] = None
+    extension: Lenient[str] = None
+    size: Lenient[int] = None
+    """Bytes; sent as a string."""
+    length: Lenient[FiniteFloat] = None
+    """Seconds; sent as a string; none for an image."""
+    stream_url: Lenient[str] = None
+    """HLS manifest; only for a video."""
+    player_url: Lenient[str] = None
+
+
+def failed(notice: Notice) -> StepEnd:
+    return StepFailed(error=notice.error)

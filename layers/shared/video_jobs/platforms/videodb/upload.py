@@ -1,0 +1,62 @@
+"""The first step: VideoDB fetches a URL and makes a video, an audio file or an image of it."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from video_jobs.jobs import Found, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.platforms.videodb import asynchronous
+from video_jobs.platforms.videodb.payloads import Media, Notice
+
+if TYPE_CHECKING:
+    from video_jobs.platforms.videodb.client import VideoDb
+
+
+class UploadOptions(BaseModel):
+    """What VideoDB's upload takes besides the URL (SDK 0.5.1, `Collection.upload`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    collection_id: str = Field(default="default", min_length=1, max_length=256)
+    """"default" is the account's own first collection."""
+    name: str | None = Field(default=None, max_length=1024)
+    description: str | None = Field(default=None, max_length=4096)
+
+
+class UploadCallback(Notice):
+    """Success tells the medium; failure only a message. VideoDB page "Callback Details", section Upload."""
+
+    data: Media | None = None
+
+    @model_validator(mode="after")
+    def _success_names_the_medium(self) -> "UploadCallback":
+        if self.success and self.data is None:
+            raise ValueError("a successful upload without its data")
+        return self
+
+
+def decide(notice: UploadCallback) -> StepEnd:
+    """What an upload's callback means."""
+    if not notice.success or notice.data is None:
+        return StepFailed(error=notice.error)
+    return StepSucceeded(refs=(notice.data.id,), result=notice.data.model_dump(exclude_none=True))
+
+
+def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | Found:
+    """Ask VideoDB to fetch the source. It knows no idempotency key: asked twice, it uploads twice."""
+    options = UploadOptions.model_validate(job.options.get("upload", {}))
+    body = {
+        "url": job.source,
+        "name": options.name,
+        "description": options.description,
+        "media_type": job.media_type,
+        "callback_url": callback_url,
+    }
+    path = f"/collection/{quote(options.collection_id, safe='')}/upload"
+    return asynchronous.submit(client, path, body, UploadCallback, decide)
+
+
+def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
+    """How the upload stands. There is no other way to ask than by its job's id."""
+    return asynchronous.poll(client, step.platform_job_id, UploadCallback, decide) or StepRunning()

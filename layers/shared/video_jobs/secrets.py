@@ -1,0 +1,60 @@
+"""Secrets by name, from Secrets Manager, cached with an age limit so that a rotation needs no deployment."""
+
+import time
+from functools import cache
+
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError, TransformParameterError
+
+from video_jobs import settings
+
+MAX_AGE_SECONDS = 300
+# How often a value that does not fit may be asked for anew: a stranger must not be able to make us call without limit.
+REFRESH_EVERY_SECONDS = 30
+
+_refreshed_at: dict[str, float] = {}
+
+
+class SecretUnavailableError(Exception):
+    """A secret cannot be had or has nothing in it: nobody may be let in, and nobody turned away for good."""
+
+
+@cache
+def _provider() -> SecretsProvider:
+    return SecretsProvider(boto3_client=settings.secretsmanager())
+
+
+def values(setting_name: str, *, fresh: bool = False) -> dict[str, str]:
+    """The named values of the secret that an environment variable points to: {"current": "…", "previous": "…"}.
+
+    Raises SecretUnavailableError, which names the secret and never quotes it, if it is missing, empty, or anything
+    but a flat JSON object of texts.
+    """
+    name = settings.setting(setting_name)
+    try:
+        found = _provider().get(name, max_age=MAX_AGE_SECONDS, transform="json", force_fetch=fresh)
+    except GetParameterError as error:
+        raise SecretUnavailableError(f"the secret {name} cannot be read: {error}") from error
+    except TransformParameterError:
+        raise SecretUnavailableError(f"the secret {name} is not JSON") from None
+    if not isinstance(found, dict) or not found or not all(isinstance(v, str) and v for v in found.values()):
+        raise SecretUnavailableError(f'the secret {name} has no values: it must be a JSON object, {{"name": "value"}}')
+    return found
+
+
+def newer_values(setting_name: str) -> dict[str, str] | None:
+    """The values read anew, or None if that was done a moment ago.
+
+    For a proof that does not hold: the key may have been rotated since it was read.
+    """
+    now = time.monotonic()
+    if now - _refreshed_at.get(setting_name, float("-inf")) < REFRESH_EVERY_SECONDS:
+        return None
+    _refreshed_at[setting_name] = now
+    return values(setting_name, fresh=True)
+
+
+def forget() -> None:
+    """Drop all that is cached."""
+    _provider.cache_clear()
+    _refreshed_at.clear()

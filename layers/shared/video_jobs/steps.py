@@ -1,0 +1,333 @@
+"""A platform's worker: starts steps, checks on them, tries again what may pass, and ends jobs.
+
+Two messages: `start` moves a job, wherever it stands, and `check` asks the platform how a step stands. Either may come
+late, twice or not at all: each looks at the job first, and claims what it does by a conditional write.
+"""
+
+import json
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Protocol
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from pydantic import Field, TypeAdapter, ValidationError
+
+from video_jobs import queues, secrets, settings, store, tokens
+from video_jobs.faults import RefusedByPlatformError, TransientError
+from video_jobs.jobs import (
+    Found,
+    Job,
+    JobError,
+    JobStatus,
+    Step,
+    StepFailed,
+    StepRunning,
+    StepStatus,
+    Submitted,
+    now,
+    timestamp,
+)
+from video_jobs.queues import CheckMessage, StartMessage
+
+LEASE_SECONDS = 90
+"""How long a worker may take to submit a step: more than its timeout, so that no two ask for the same attempt."""
+LONGEST_BACKOFF_SECONDS = 300
+CHECK_GROWTH = 1.5
+LONGEST_CHECK_SECONDS = 900
+
+type Handler = Callable[[dict[str, Any], Any], Any]
+
+logger = Logger()
+
+_message: TypeAdapter[StartMessage | CheckMessage] = TypeAdapter(
+    Annotated[StartMessage | CheckMessage, Field(discriminator="action")]
+)
+
+
+class PlatformStep[C](Protocol):
+    """What a platform's module must say about one of its steps; C is the platform's client."""
+
+    def submit(self, client: C, job: Job, *, callback_url: str) -> Submitted | Found:
+        """Ask for the step. Raises TransientError or RefusedByPlatformError."""
+        ...
+
+    def check(self, client: C, job: Job, step: Step) -> StepRunning | Found:
+        """Ask how it stands. What it raises is taken as: no answer yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform[C]:
+    """A platform, as its worker needs it."""
+
+    name: str
+    steps: Mapping[str, PlatformStep[C]]
+    applies: Callable[[Job, str], bool]
+    """Whether a step makes sense for the job's medium; steps that do not are skipped."""
+    client: C
+
+
+class ComesAgainError(Exception):
+    """The message goes back to its queue, and comes again after a wait that has been set."""
+
+
+def steps_worker[C](platform: Platform[C]) -> Handler:
+    """The handler of a platform's steps function."""
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+    def take(record: SQSRecord) -> None:
+        logger.clear_state()
+        message = _message.validate_json(record.body)
+        logger.append_keys(provider=platform.name, job_id=message.job_id, action=message.action)
+        try:
+            if isinstance(message, StartMessage):
+                start(platform, message.job_id, record)
+            else:
+                check(platform, message)
+        except ComesAgainError:
+            raise
+        except Exception:
+            logger.exception("will be tried again")
+            _come_again(platform, record, delay=_backoff(1.0, int(record.attributes.approximate_receive_count)))
+            raise
+
+    def handler(event: dict[str, Any], context: Any) -> Any:
+        return process_partial_response(event=event, record_handler=take, processor=processor, context=context)
+
+    return handler
+
+
+# --- Start ---------------------------------------------------------------------------------------------------------
+
+
+def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
+    """Move a job: end it, start its current step, or look after one that nobody has heard of."""
+    job = store.get(job_id)
+    if job is None or job.status == JobStatus.CANCELED:
+        logger.info("gone")
+        return
+    name = job.current
+    if name is None:
+        _end(job, JobStatus.SUCCEEDED)
+        return
+    step = job.steps[name]
+    logger.append_keys(step=name, attempt=step.attempt)
+    match step.status:
+        case StepStatus.FAILED:
+            _end(job, JobStatus.FAILED)
+        case StepStatus.RUNNING:
+            if _past(step.next_check_at, grace=store.SWEEP_GRACE_SECONDS):
+                _check(platform, job, name)
+        case StepStatus.SUBMITTING if not _past(step.lease_until):
+            logger.info("somebody is at it")
+        case _ if not _past(step.not_before):
+            logger.info("too early")
+        case _:
+            _begin(platform, job, name, record)
+
+
+def _begin[C](platform: Platform[C], job: Job, name: str, record: SQSRecord) -> None:
+    """Skip what does not apply; claim what does, and submit it."""
+    left = job.plan[job.plan.index(name) :]
+    inapplicable = [step for step in left if not platform.applies(job, step)]
+    if inapplicable:
+        store.skip(job, inapplicable)
+        queues.send_start(platform.name, job.job_id)
+        return
+    if job.steps[name].attempt >= job.steps[name].attempt_limit:
+        _record(job, name, Found(end=StepFailed(error=_abandoned(job.steps[name])), body={}), via="start")
+        return
+    claimed = store.claim(job, name, lease_seconds=LEASE_SECONDS)
+    if claimed is None:
+        logger.info("somebody else has it")
+        return
+    logger.append_keys(attempt=claimed.steps[name].attempt)
+    _submit(platform, claimed, name, record)
+
+
+def _submit[C](platform: Platform[C], job: Job, name: str, record: SQSRecord) -> None:
+    """Ask the platform, and store what it says."""
+    try:
+        answer = platform.steps[name].submit(platform.client, job, callback_url=_callback_url(job, name))
+    except TransientError as fault:
+        _try_again(platform, job, name, fault, record)
+    except RefusedByPlatformError as refusal:
+        body = {"message": refusal.error.message, "http_status": refusal.status}
+        _record(job, name, Found(end=StepFailed(error=refusal.error), body=body), via="submit")
+    else:
+        if isinstance(answer, Found):
+            _record(job, name, answer, via="submit")
+            return
+        interval = float(settings.number("CHECK_INTERVAL_SECONDS"))
+        running = store.submitted(
+            job,
+            name,
+            platform_job_id=answer.platform_job_id,
+            platform_status=answer.platform_status,
+            check_in=interval,
+            deadline_in=settings.number("STEP_DEADLINE_SECONDS"),
+        )
+        logger.info("submitted", extra={"platform_job_id": answer.platform_job_id})
+        if running:
+            _send_check(running, name, delay=interval)
+
+
+def _callback_url(job: Job, name: str) -> str:
+    try:
+        key = secrets.values("CALLBACK_KEYS_SECRET")["current"]
+    except KeyError:
+        raise secrets.SecretUnavailableError('the callback keys have no "current" one to sign with') from None
+    return tokens.callback_url(
+        settings.setting("CALLBACK_BASE_URL"),
+        f"{job.provider}/{name}",
+        job.job_id,
+        job.steps[name].attempt,
+        key=key,
+    )
+
+
+def _try_again[C](platform: Platform[C], job: Job, name: str, fault: TransientError, record: SQSRecord) -> None:
+    """Wait and try again, or fail when the attempts are used up."""
+    step = job.steps[name]
+    tries_left = step.attempt_limit - step.attempt
+    logger.warning("attempt failed", extra={"reason": str(fault), "tries_left": tries_left})
+    if tries_left <= 0:
+        _record(job, name, Found(end=StepFailed(error=fault.error), body={"message": str(fault)}), via="submit")
+        return
+    attempts = job.retry.max_attempts - tries_left
+    delay = max(_backoff(job.retry.base_delay, attempts), fault.wait_seconds or 0)
+    delay = min(math.ceil(delay), LONGEST_BACKOFF_SECONDS)
+    store.queue_again(job, name, error=fault.error, delay=delay)
+    _come_again(platform, record, delay=delay)
+    raise ComesAgainError(str(fault))
+
+
+def _backoff(base_delay: float, attempts: int) -> float:
+    """Seconds: exponential, with full jitter (aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter)."""
+    return random.uniform(0, min(base_delay * 2 ** max(attempts - 1, 0), LONGEST_BACKOFF_SECONDS))
+
+
+def _come_again[C](platform: Platform[C], record: SQSRecord, *, delay: float) -> None:
+    """Set when the message comes again, once this function has reported it as failed."""
+    settings.sqs().change_message_visibility(
+        QueueUrl=settings.steps_queue_url(platform.name),
+        ReceiptHandle=record.receipt_handle,
+        VisibilityTimeout=math.ceil(delay),
+    )
+
+
+def _abandoned(step: Step) -> JobError:
+    """Why a step fails whose last attempt broke off half-way: what the attempt said, if it said something."""
+    return step.error or JobError(
+        code="broke_off",
+        message="the last attempt began and never ended",
+        cause="The worker was stopped while it asked the platform, or hit a fault of its own; its log says which",
+        action="Retry; the platform may have accepted the step all the same",
+        retryable=True,
+    )
+
+
+# --- Check ---------------------------------------------------------------------------------------------------------
+
+
+def check[C](platform: Platform[C], message: CheckMessage) -> None:
+    """Check on a step, if it is still where it was when the check was planned."""
+    job = store.get(message.job_id)
+    step = job.steps.get(message.step) if job else None
+    current = (
+        job is not None
+        and job.status == JobStatus.RUNNING
+        and step is not None
+        and step.status == StepStatus.RUNNING
+        and (step.attempt, step.checks) == (message.attempt, message.checks)
+    )
+    if job is None or not current:
+        logger.info("nothing to check")
+        return
+    _check(platform, job, message.step)
+
+
+def _check[C](platform: Platform[C], job: Job, name: str) -> None:
+    """Ask the platform; record the end of the step as a callback would, or plan the next check."""
+    step = job.steps[name]
+    logger.append_keys(step=name, attempt=step.attempt)
+    try:
+        found = platform.steps[name].check(platform.client, job, step)
+    except (TransientError, RefusedByPlatformError, ValidationError) as fault:
+        # no answer about the step; the deadline limits how often it is asked for
+        logger.warning("check failed", extra={"reason": type(fault).__name__})
+        found = StepRunning()
+    if isinstance(found, Found):
+        _record(job, name, found, via="check")
+    elif _past(step.deadline_at):
+        _record(job, name, Found(end=StepFailed(error=_timed_out(step)), body={}), via="check")
+    else:
+        interval = float(settings.number("CHECK_INTERVAL_SECONDS"))
+        delay = min(interval * CHECK_GROWTH ** (step.checks + 1), LONGEST_CHECK_SECONDS)
+        running = store.checked(
+            job, name, progress=found.progress, platform_status=found.platform_status, next_in=delay
+        )
+        if running:
+            _send_check(running, name, delay=delay)
+
+
+def _send_check(job: Job, name: str, *, delay: float) -> None:
+    step = job.steps[name]
+    message = CheckMessage(job_id=job.job_id, step=name, attempt=step.attempt, checks=step.checks)
+    queues.send_check(job.provider, message, delay=delay)
+
+
+def _timed_out(step: Step) -> JobError:
+    return JobError(
+        code="timed_out",
+        message=f"still {step.platform_status or 'running'} at its deadline, {step.deadline_at}",
+        cause="No callback came, and no check found an end, before the step's deadline",
+        action="Look at the medium in the platform's console; retry, or raise StepDeadlineSeconds",
+        retryable=True,
+    )
+
+
+# --- Ends ----------------------------------------------------------------------------------------------------------
+
+
+def _record(job: Job, name: str, found: Found, *, via: str) -> None:
+    """Record what we were told, or found out, exactly as a callback's word; then move the job on."""
+    event = store.Event(
+        callback=f"{job.provider}/{name}",
+        attempt=job.steps[name].attempt,
+        body=json.dumps(dict(found.body)),
+        via=via,
+        headers={},
+        received_at=timestamp(now()),
+    )
+    outcome = store.record(job.job_id, event, found.end)
+    logger.info(outcome, extra={"via": via, "end": type(found.end).__name__})
+    queues.send_start(job.provider, job.job_id)
+
+
+def _end(job: Job, status: JobStatus) -> None:
+    """End a job that has not ended; one that had failed may still succeed."""
+    after = [JobStatus.PENDING, JobStatus.RUNNING]
+    if status == JobStatus.SUCCEEDED:
+        after.append(JobStatus.FAILED)
+    ended = store.end(job, status, after=after)
+    if ended is None:
+        logger.info("had ended, or moved on")
+        return
+    logger.info("job ended", extra={"status": status, "error": ended.error.code if ended.error else None})
+    with single_metric(name="JobsEnded", unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension(name="provider", value=job.provider)
+        metric.add_dimension(name="status", value=status)
+
+
+def _past(moment: str | None, *, grace: float = 0.0) -> bool:
+    """Whether a stored moment, and the grace after it, is over; None is."""
+    if moment is None:
+        return True
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds() > grace

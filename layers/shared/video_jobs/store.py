@@ -1,0 +1,715 @@
+"""The Jobs table: its items, and every way in which they may change.
+
+What must be true is a condition on the write, and the ways in which a write can go have names. Nothing reads before it
+writes. Documents that only others understand (options, results) are stored as JSON text: their numbers may be larger
+than DynamoDB's.
+"""
+
+import hashlib
+import json
+import random
+import re
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from video_jobs import settings
+from video_jobs.jobs import Job, JobError, JobStatus, Step, StepEnd, StepStatus, StepSucceeded, now, timestamp
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
+
+SHARDS = 4
+"""Over how many index partitions the jobs of a provider are spread; one takes about 1,000 writes a second."""
+SWEEP_GRACE_SECONDS = 120
+"""How long after a job should have moved a sweep takes it that its message was lost."""
+_DAY = 86400
+_CONFLICT_TRIES = 4
+_LOOKED_THROUGH = 1000
+
+
+class Recorded(StrEnum):
+    """How the recording of a step's end went."""
+
+    RECORDED = "recorded"
+    REPEATED = "repeated"  # this event is in the archive already
+    STALE = "stale"  # the job is further on, or gone: archived, nothing changed
+    ADOPTED = "adopted"  # about work that we did not start: a job was made for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What a platform said about a step, as it said it."""
+
+    callback: str
+    """"provider/callback" in snake case."""
+    attempt: int
+    body: str
+    via: str
+    """How it reached us: callback, check or submit."""
+    headers: Mapping[str, str]
+    received_at: str
+
+    @property
+    def event_id(self) -> str:
+        """The same for the same words about the same attempt: what deduplicates them."""
+        return hashlib.sha256(f"{self.callback}\n{self.attempt}\n{self.body}".encode()).hexdigest()[:32]
+
+    @property
+    def step(self) -> str:
+        return self.callback.split("/")[1]
+
+
+class ConflictError(Exception):
+    """The job is not in a state that allows this change."""
+
+
+# --- Items ---------------------------------------------------------------------------------------------------------
+
+
+class _PlainNumbers(TypeDeserializer):
+    """Numbers as int and float: all that are stored as such are small."""
+
+    def _deserialize_n(self, value: str) -> int | float:
+        return float(value) if "." in value else int(value)
+
+
+_serialize = TypeSerializer().serialize
+_deserialize = _PlainNumbers().deserialize
+
+
+def _wire(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Python values as DynamoDB takes them."""
+    plain = json.loads(json.dumps(values), parse_float=Decimal)
+    return {name: _serialize(value) for name, value in plain.items()}
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _deserialize(value) for name, value in item.items()}
+
+
+def _job_key(job_id: str) -> dict[str, str]:
+    return {"pk": f"JOB#{job_id}", "sk": "JOB"}
+
+
+def _shard(job_id: str) -> int:
+    return zlib.crc32(job_id.encode()) % SHARDS
+
+
+def _expiry(moment: datetime) -> int:
+    """When DynamoDB may remove what ended at this moment, in seconds since 1970."""
+    return int(moment.timestamp()) + settings.number("RETENTION_DAYS") * _DAY
+
+
+def _step_item(step: Step) -> dict[str, Any]:
+    item = step.model_dump(mode="json", exclude_none=True)
+    if step.result is not None:
+        item["result"] = json.dumps(step.result)
+    return item
+
+
+def _job_item(job: Job) -> dict[str, Any]:
+    """The job as it is stored, with the keys of the indexes that it is in."""
+    shard = _shard(job.job_id)
+    item = job.model_dump(mode="json", exclude_none=True) | _job_key(job.job_id)
+    item["steps"] = {name: _step_item(step) for name, step in job.steps.items()}
+    item["options"] = json.dumps(job.options)
+    item["listing"] = f"{job.provider}#{shard}"
+    item["listing_by_status"] = f"{job.status}#{job.provider}#{shard}"
+    item["listing_order"] = f"{job.created_at}#{job.job_id}"
+    if job.status.ended:
+        item["expires_at"] = _expiry(now())
+    else:
+        item["open"] = str(shard)
+        item["due_at"] = timestamp(now(), plus=SWEEP_GRACE_SECONDS)
+    return item
+
+
+def _to_job(item: Mapping[str, Any]) -> Job | None:
+    plain = _plain(item)
+    if "deleted_at" in plain:
+        return None
+    for step in plain["steps"].values():
+        if "result" in step:
+            step["result"] = json.loads(step["result"])
+    plain["options"] = json.loads(plain["options"])
+    return Job.model_validate(plain)
+
+
+# --- Writes --------------------------------------------------------------------------------------------------------
+
+
+def _change(job_id: str, update: str, *, condition: str, step: str = "", **values: Any) -> dict[str, Any]:
+    """An UpdateItem request, which also notes when (:now), and that, the job changed.
+
+    In the expressions #name is the attribute of that name, and #step the attribute of the step's name.
+    """
+    update = re.sub(r"^SET ", "SET #updated_at = :now, ", update) + " ADD #version :one"
+    values |= {"now": timestamp(now()), "one": 1}
+    names = {f"#{name}": name for name in re.findall(r"#(\w+)", update + condition)}
+    if "#step" in names:
+        names["#step"] = step
+    return {
+        "TableName": settings.setting("TABLE_NAME"),
+        "Key": _wire(_job_key(job_id)),
+        "UpdateExpression": update,
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": _wire({f":{name}": value for name, value in values.items()}),
+    }
+
+
+def _apply(request: dict[str, Any]) -> Job:
+    """Make the change, or raise ConflictError if its condition does not hold."""
+    try:
+        answer = settings.dynamodb().update_item(**request, ReturnValues="ALL_NEW")
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            raise ConflictError(request["ConditionExpression"]) from None
+        raise
+    job = _to_job(answer["Attributes"])
+    if job is None:
+        raise ConflictError("the job is deleted")
+    return job
+
+
+def _applied(request: dict[str, Any]) -> Job | None:
+    """Make the change; None if its condition does not hold."""
+    try:
+        return _apply(request)
+    except ConflictError:
+        return None
+
+
+def _put(item: Mapping[str, Any], *, condition: str | None = None) -> dict[str, Any]:
+    request: dict[str, Any] = {"TableName": settings.setting("TABLE_NAME"), "Item": _wire(item)}
+    if condition:
+        request |= {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    return request
+
+
+def _transact(actions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Write all or nothing; on nothing, the reasons, one for each action (see TransactWriteItems).
+
+    Another transaction on the same item at the same moment is no answer to what we asked: it is asked again.
+    """
+    for remaining in reversed(range(_CONFLICT_TRIES)):
+        try:
+            settings.dynamodb().transact_write_items(TransactItems=actions)  # type: ignore[arg-type]
+        except settings.dynamodb().exceptions.TransactionCanceledException as error:
+            reasons: list[dict[str, Any]] = error.response["CancellationReasons"]  # type: ignore[assignment]
+            codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
+            if codes <= {"ConditionalCheckFailed"}:
+                return reasons
+            if not codes & {"TransactionConflict"} or not remaining:
+                raise
+            time.sleep(random.uniform(0, 0.05))
+        else:
+            return []
+    raise AssertionError("the last try returns or raises")
+
+
+def create(job: Job) -> Job:
+    """Put a new job, or return the one that has its id already."""
+    try:
+        settings.dynamodb().put_item(**_put(_job_item(job), condition="attribute_not_exists(pk)"))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+        existing = _to_job(error.response["Item"])  # type: ignore[typeddict-item]
+        if existing is None:
+            raise ConflictError("a job of this id was deleted") from None
+        return existing
+    return job
+
+
+_OPEN = "#status IN (:pending, :running)"
+_OPEN_VALUES = {"pending": JobStatus.PENDING, "running": JobStatus.RUNNING}
+
+
+def claim(job: Job, step: str, *, lease_seconds: int) -> Job | None:
+    """Take a step to ask the platform for it, as its next attempt; None if somebody else has it, or it is done.
+
+    Reopens a job that had failed, for a platform that takes its failure back.
+    """
+    moment = now()
+    # a step of another job's life, or one that has moved since it was read, is not ours
+    free = "#steps.#step.#attempt = :attempt AND #steps.#step.#status = :was AND #status <> :canceled"
+    request = _change(
+        job.job_id,
+        "SET #steps.#step.#status = :submitting, #steps.#step.#attempt = :next, #steps.#step.#lease_until = :lease, "
+        "#steps.#step.#started_at = if_not_exists(#steps.#step.#started_at, :now), #status = :running, "
+        "#listing_by_status = :listing, #open = :open, #due_at = :due "
+        "REMOVE #ended_at, #expires_at, #steps.#step.#not_before",
+        condition=free,
+        step=step,
+        attempt=job.steps[step].attempt,
+        was=job.steps[step].status,
+        next=job.steps[step].attempt + 1,
+        submitting=StepStatus.SUBMITTING,
+        running=JobStatus.RUNNING,
+        canceled=JobStatus.CANCELED,
+        listing=f"{JobStatus.RUNNING}#{job.provider}#{_shard(job.job_id)}",
+        open=str(_shard(job.job_id)),
+        lease=timestamp(moment, plus=lease_seconds),
+        due=timestamp(moment, plus=lease_seconds + SWEEP_GRACE_SECONDS),
+    )
+    return _applied(request)
+
+
+_MINE = "#steps.#step.#status = :submitting AND #steps.#step.#attempt = :attempt"
+
+
+def submitted(
+    job: Job,
+    step: str,
+    *,
+    platform_job_id: str | None,
+    platform_status: str | None,
+    check_in: float,
+    deadline_in: float,
+) -> Job | None:
+    """The platform has accepted the step; None if its callback was faster than its answer."""
+    moment = now()
+    request = _change(
+        job.job_id,
+        "SET #steps.#step.#status = :running, #steps.#step.#platform_job_id = :platform_job_id, "
+        "#steps.#step.#platform_status = :platform_status, #steps.#step.#checks = :none, "
+        "#steps.#step.#next_check_at = :check, #steps.#step.#deadline_at = :deadline, "
+        "#due_at = :due REMOVE #steps.#step.#lease_until, #steps.#step.#error",
+        condition=_MINE,
+        step=step,
+        submitting=StepStatus.SUBMITTING,
+        running=StepStatus.RUNNING,
+        attempt=job.steps[step].attempt,
+        platform_job_id=platform_job_id,
+        platform_status=platform_status,
+        none=0,
+        check=timestamp(moment, plus=check_in),
+        deadline=timestamp(moment, plus=deadline_in),
+        due=timestamp(moment, plus=check_in + SWEEP_GRACE_SECONDS),
+    )
+    return _applied(request)
+
+
+def queue_again(job: Job, step: str, *, error: JobError, delay: float) -> None:
+    """The attempt failed in a way that passes: the step waits for its next one."""
+    moment = now()
+    request = _change(
+        job.job_id,
+        "SET #steps.#step.#status = :queued, #steps.#step.#error = :error, #steps.#step.#not_before = :later, "
+        "#due_at = :due REMOVE #steps.#step.#lease_until",
+        condition=_MINE,
+        step=step,
+        submitting=StepStatus.SUBMITTING,
+        queued=StepStatus.QUEUED,
+        attempt=job.steps[step].attempt,
+        error=error.model_dump(mode="json"),
+        later=timestamp(moment, plus=delay),
+        due=timestamp(moment, plus=delay + SWEEP_GRACE_SECONDS),
+    )
+    _applied(request)  # or its callback came after all
+
+
+def checked(job: Job, step: str, *, progress: float | None, platform_status: str | None, next_in: float) -> Job | None:
+    """A check found the step still running; None if something else happened to it meanwhile."""
+    moment = now()
+    found = job.steps[step]
+    request = _change(
+        job.job_id,
+        "SET #steps.#step.#checks = :next, #steps.#step.#checked_at = :now, #steps.#step.#progress = :progress, "
+        "#steps.#step.#platform_status = :platform_status, #steps.#step.#next_check_at = :check, "
+        "#due_at = :due",
+        condition="#steps.#step.#status = :running AND #steps.#step.#attempt = :attempt "
+        "AND #steps.#step.#checks = :checks",
+        step=step,
+        running=StepStatus.RUNNING,
+        attempt=found.attempt,
+        checks=found.checks,
+        next=found.checks + 1,
+        progress=found.progress if progress is None else round(progress, 4),
+        platform_status=platform_status or found.platform_status,
+        check=timestamp(moment, plus=next_in),
+        due=timestamp(moment, plus=next_in + SWEEP_GRACE_SECONDS),
+    )
+    return _applied(request)
+
+
+def skip(job: Job, steps: Sequence[str]) -> Job:
+    """Steps that do not apply to this medium are passed over. Raises ConflictError if one has begun."""
+    changes = ", ".join(f"#steps.#{name}.#status = :skipped" for name in steps)
+    waiting = " AND ".join(f"#steps.#{name}.#status IN (:waiting, :queued)" for name in steps)
+    return _apply(
+        _change(
+            job.job_id,
+            f"SET {changes}",
+            condition=waiting,
+            skipped=StepStatus.SKIPPED,
+            waiting=StepStatus.WAITING,
+            queued=StepStatus.QUEUED,
+        )
+    )
+
+
+def end(job: Job, status: JobStatus, *, after: Sequence[JobStatus]) -> Job | None:
+    """The job has ended, from one of the statuses `after`; None if it had ended otherwise, or moved on."""
+    moment = now()
+    previous = {f"from_{name}": name for name in after}
+    request = _change(
+        job.job_id,
+        "SET #status = :status, #listing_by_status = :listing, #ended_at = :now, "
+        "#expires_at = :expiry REMOVE #open, #due_at",
+        # a step that moved since the job was read may make this the wrong end
+        condition=f"#status IN ({', '.join(f':{name}' for name in previous)}) AND #version = :version",
+        status=status,
+        listing=f"{status}#{job.provider}#{_shard(job.job_id)}",
+        expiry=_expiry(moment),
+        version=job.version,
+        **previous,
+    )
+    return _applied(request)
+
+
+def retry(job: Job, step: str) -> Job:
+    """A failed step is queued again with as many attempts as at first. Raises ConflictError if it is not failed."""
+    moment = now()
+    return _apply(
+        _change(
+            job.job_id,
+            "SET #steps.#step.#status = :queued, #steps.#step.#attempt_limit = :limit, #status = :running, "
+            "#listing_by_status = :listing, #open = :open, #due_at = :due "
+            "REMOVE #ended_at, #expires_at, #steps.#step.#error, #steps.#step.#ended_at, #steps.#step.#progress, "
+            "#steps.#step.#platform_job_id, #steps.#step.#platform_status, #steps.#step.#not_before",
+            condition="#status = :failed AND #steps.#step.#status = :failed AND #steps.#step.#attempt = :attempt",
+            step=step,
+            queued=StepStatus.QUEUED,
+            failed=JobStatus.FAILED,
+            running=JobStatus.RUNNING,
+            attempt=job.steps[step].attempt,
+            limit=job.steps[step].attempt + job.retry.max_attempts,
+            listing=f"{JobStatus.RUNNING}#{job.provider}#{_shard(job.job_id)}",
+            open=str(_shard(job.job_id)),
+            due=timestamp(moment, plus=SWEEP_GRACE_SECONDS),
+        )
+    )
+
+
+# --- What platforms say ----------------------------------------------------------------------------------------------
+
+
+def record(job_id: str, event: Event, end_of_step: StepEnd, *, replay: bool = False) -> Recorded:
+    """Archive what a platform said of a step, and bring the step to that end: one transaction.
+
+    Success is believed whenever it comes: also after a failure that the platform takes back, and from an earlier
+    attempt. A failure counts only for the attempt that it is about. A step that has ended well stays so, and so does a
+    canceled job. With `replay` an event that is in the archive is recorded all the same.
+    """
+    for _ in range(_CONFLICT_TRIES):
+        outcome = Recorded.RECORDED
+        put = _put(_event_item(job_id, event, outcome), condition=None if replay else "attribute_not_exists(pk)")
+        change = _step_change(job_id, event, end_of_step) | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        refs = [{"Put": _put(_ref_item(job_id, event, ref))} for ref in _refs(end_of_step)]
+        reasons = _transact([{"Put": put}, {"Update": change}, *refs])
+        if not reasons:
+            return outcome
+        if reasons[0]["Code"] == "ConditionalCheckFailed":
+            return Recorded.REPEATED
+        job_item = reasons[1].get("Item")
+        if job_item is None or _adoptable(job_item, event.step):
+            if _adopt(job_id, event, end_of_step, exists=job_item is not None):
+                return Recorded.ADOPTED
+            continue  # another callback made the job, or the step, in the meantime
+        _archive(job_id, event, Recorded.STALE)
+        return Recorded.STALE
+    raise ConflictError(f"job {job_id} changed {_CONFLICT_TRIES} times while an event of it was recorded")
+
+
+def _refs(end_of_step: StepEnd) -> tuple[str, ...]:
+    return end_of_step.refs if isinstance(end_of_step, StepSucceeded) else ()
+
+
+def _event_item(job_id: str, event: Event, outcome: Recorded) -> dict[str, Any]:
+    return {
+        "pk": f"JOB#{job_id}",
+        "sk": f"EVENT#{event.event_id}",
+        "event_id": event.event_id,
+        "callback": event.callback,
+        "attempt": event.attempt,
+        "via": event.via,
+        "outcome": outcome,
+        "headers": dict(event.headers),
+        "body": event.body,
+        "received_at": event.received_at,
+        "expires_at": _expiry(now()),
+    }
+
+
+def _ref_item(job_id: str, event: Event, ref: str) -> dict[str, Any]:
+    provider = event.callback.split("/")[0]
+    return {"pk": f"REF#{provider}#{ref}", "sk": "REF", "job_id": job_id, "expires_at": _expiry(now())}
+
+
+def _step_change(job_id: str, event: Event, end_of_step: StepEnd) -> dict[str, Any]:
+    open_step = "attribute_exists(#steps.#step) AND #status <> :canceled AND #steps.#step.#status <> :succeeded"
+    shared: dict[str, Any] = {
+        "step": event.step,
+        "canceled": JobStatus.CANCELED,
+        "succeeded": StepStatus.SUCCEEDED,
+        # the worker moves the job on at once; if its message is lost, a sweep does
+        "due": timestamp(now(), plus=SWEEP_GRACE_SECONDS),
+    }
+    if isinstance(end_of_step, StepSucceeded):
+        refs: dict[str, Any] = {"none": [], "refs": list(end_of_step.refs)} if end_of_step.refs else {}
+        known = ", #refs = list_append(if_not_exists(#refs, :none), :refs)" if refs else ""
+        return _change(
+            job_id,
+            "SET #steps.#step.#status = :succeeded, #steps.#step.#result = :result, #steps.#step.#ended_at = :now, "
+            f"#due_at = :due{known} REMOVE #steps.#step.#error, #steps.#step.#lease_until",
+            condition=open_step,
+            result=json.dumps(dict(end_of_step.result)),
+            **refs,
+            **shared,
+        )
+    return _change(
+        job_id,
+        "SET #steps.#step.#status = :failed, #steps.#step.#error = :error, #steps.#step.#ended_at = :now, "
+        "#due_at = :due REMOVE #steps.#step.#lease_until",
+        condition=f"{open_step} AND #steps.#step.#status <> :failed AND #steps.#step.#attempt <= :attempt",
+        failed=StepStatus.FAILED,
+        error=end_of_step.error.model_dump(mode="json"),
+        attempt=event.attempt,
+        **shared,
+    )
+
+
+def _archive(job_id: str, event: Event, outcome: Recorded) -> None:
+    try:
+        settings.dynamodb().put_item(**_put(_event_item(job_id, event, outcome), condition="attribute_not_exists(pk)"))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+
+
+def _adoptable(job_item: Mapping[str, Any], step: str) -> bool:
+    """Whether a job that a callback made may get another step from another callback."""
+    plain = _plain(job_item)
+    return bool(plain.get("adopted")) and step not in plain["steps"]
+
+
+def _adopt(job_id: str, event: Event, end_of_step: StepEnd, *, exists: bool) -> bool:
+    """Make a job, or a step of an adopted job, for work that was started elsewhere; False if it is there already.
+
+    Nothing is chained to it: whoever started it did not ask for more.
+    """
+    moment = timestamp(now())
+    ended = Step(status=StepStatus.FAILED, attempt=event.attempt, attempt_limit=event.attempt, ended_at=moment)
+    if isinstance(end_of_step, StepSucceeded):
+        step = ended.model_copy(update={"status": StepStatus.SUCCEEDED, "result": dict(end_of_step.result)})
+    else:
+        step = ended.model_copy(update={"error": end_of_step.error})
+    job = Job(
+        job_id=job_id,
+        provider=event.callback.split("/")[0],
+        status=JobStatus(step.status),
+        plan=(event.step,),
+        steps={event.step: step},
+        adopted=True,
+        refs=_refs(end_of_step),
+        created_at=moment,
+        updated_at=moment,
+        ended_at=moment,
+    )
+    if exists:
+        write = {"Update": _adopt_step(job)}
+    else:
+        write = {"Put": _put(_job_item(job), condition="attribute_not_exists(pk)")}
+    put = {"Put": _put(_event_item(job_id, event, Recorded.ADOPTED), condition="attribute_not_exists(pk)")}
+    return not _transact([put, write, *({"Put": _put(_ref_item(job_id, event, ref))} for ref in job.refs)])
+
+
+def _adopt_step(job: Job) -> dict[str, Any]:
+    """One more step, that of `job`, for an adopted job; if the step failed, so did the job."""
+    (step,) = job.plan
+    failed = job.status == JobStatus.FAILED
+    return _change(
+        job.job_id,
+        "SET #steps.#step = :made, #plan = list_append(#plan, :plan), #refs = list_append(#refs, :refs)"
+        + (", #status = :failed, #listing_by_status = :listing" if failed else ""),
+        condition="attribute_not_exists(#steps.#step) AND #adopted = :true",
+        step=step,
+        made=_step_item(job.steps[step]),
+        plan=list(job.plan),
+        refs=list(job.refs),
+        true=True,
+        **({"failed": job.status, "listing": _job_item(job)["listing_by_status"]} if failed else {}),
+    )
+
+
+# --- Reads and people's changes --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page[T]:
+    """Some of what was asked for; `cursor` asks for what follows, None says that nothing does."""
+
+    items: list[T]
+    cursor: str | None
+
+
+def get(job_id: str) -> Job | None:
+    """The job as it is at this moment (a consistent read)."""
+    item = (
+        settings.dynamodb()
+        .get_item(TableName=settings.setting("TABLE_NAME"), Key=_wire(_job_key(job_id)), ConsistentRead=True)
+        .get("Item")
+    )
+    return _to_job(item) if item else None
+
+
+def cancel(job: Job) -> Job | None:
+    """End an open job; what the platform still says of it is archived and changes nothing. None if it has ended."""
+    return end(job, JobStatus.CANCELED, after=(JobStatus.PENDING, JobStatus.RUNNING))
+
+
+def delete(job: Job) -> None:
+    """Remove an ended job with its events and references. Raises ConflictError if it has not ended, or moved on.
+
+    What remains for a while is a mark that it was deleted, so that a late callback does not make it anew.
+    """
+    table = settings.setting("TABLE_NAME")
+    mark = _job_key(job.job_id) | {"deleted_at": timestamp(now()), "expires_at": _expiry(now())}
+    try:
+        settings.dynamodb().put_item(
+            TableName=table,
+            Item=_wire(mark),
+            ConditionExpression="#version = :version AND attribute_exists(ended_at)",
+            ExpressionAttributeNames={"#version": "version"},
+            ExpressionAttributeValues=_wire({":version": job.version}),
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            raise ConflictError("the job has not ended") from None
+        raise
+    events = ({"pk": f"JOB#{job.job_id}", "sk": f"EVENT#{event_id}"} for event_id in _event_ids(job.job_id))
+    refs = ({"pk": f"REF#{job.provider}#{ref}", "sk": "REF"} for ref in dict.fromkeys(job.refs))
+    for key in (*events, *refs):
+        settings.dynamodb().delete_item(TableName=table, Key=_wire(key))
+
+
+def _event_ids(job_id: str) -> Iterator[str]:
+    cursor = None
+    while True:
+        page = events(job_id, limit=100, cursor=cursor)
+        yield from (event["event_id"] for event in page.items)
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def events(job_id: str, *, limit: int, cursor: str | None = None) -> Page[dict[str, Any]]:
+    """Archived events of a job, in the order of their ids; the cursor is the last one's."""
+    start = {"ExclusiveStartKey": _wire({"pk": f"JOB#{job_id}", "sk": f"EVENT#{cursor}"})} if cursor else {}
+    answer = settings.dynamodb().query(
+        TableName=settings.setting("TABLE_NAME"),
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :event)",
+        ExpressionAttributeValues=_wire({":pk": f"JOB#{job_id}", ":event": "EVENT#"}),
+        Limit=limit,
+        **start,  # type: ignore[arg-type]
+    )
+    last = answer.get("LastEvaluatedKey")
+    return Page(
+        items=[_plain(item) for item in answer["Items"]],
+        cursor=_plain(last)["sk"].removeprefix("EVENT#") if last else None,
+    )
+
+
+def event(job_id: str, event_id: str) -> dict[str, Any] | None:
+    """One archived event."""
+    key = _wire({"pk": f"JOB#{job_id}", "sk": f"EVENT#{event_id}"})
+    item = settings.dynamodb().get_item(TableName=settings.setting("TABLE_NAME"), Key=key).get("Item")
+    return _plain(item) if item else None
+
+
+def jobs(
+    *, providers: Sequence[str], status: JobStatus | None, limit: int, cursor: str | None = None
+) -> Page[dict[str, Any]]:
+    """Jobs in brief, newest first.
+
+    Reads `limit` items of each index partition at most, however many jobs there are; the cursor is the
+    "created_at#job_id" of the last one, at which every partition goes on.
+    """
+    index = "listing_by_status" if status else "listing"
+    prefix = f"{status}#" if status else ""
+    found = [
+        item
+        for provider in providers
+        for shard in range(SHARDS)
+        for item in _newest(index, f"{prefix}{provider}#{shard}", limit=limit + 1, before=cursor)["Items"]
+    ]
+    found.sort(key=lambda item: item["listing_order"]["S"], reverse=True)
+    page = [_plain(item) for item in found[:limit]]
+    return Page(items=page, cursor=page[-1]["listing_order"] if len(found) > limit else None)
+
+
+def jobs_of_batch(
+    batch: str, *, providers: Sequence[str], status: JobStatus | None, limit: int, cursor: str | None = None
+) -> Page[dict[str, Any]]:
+    """Jobs of a batch in brief, newest first.
+
+    Looks through a thousand jobs at most, so a page may be short, or empty, while its cursor says that more follow.
+    """
+    answer = _newest("batch", batch, limit=_LOOKED_THROUGH, before=cursor)
+    found = [_plain(item) for item in answer["Items"]]
+    wanted = [job for job in found if job["provider"] in providers and status in (None, job["status"])]
+    if len(wanted) > limit:
+        return Page(items=wanted[:limit], cursor=wanted[limit - 1]["listing_order"])
+    return Page(items=wanted, cursor=found[-1]["listing_order"] if "LastEvaluatedKey" in answer else None)
+
+
+def _newest(index: str, value: str, *, limit: int, before: str | None) -> "QueryOutputTypeDef":
+    """One index partition, from its newest item, or from below a "created_at#job_id"."""
+    return settings.dynamodb().query(
+        TableName=settings.setting("TABLE_NAME"),
+        IndexName=index,
+        KeyConditionExpression="#key = :value" + (" AND listing_order < :before" if before else ""),
+        ExpressionAttributeNames={"#key": index},  # each index is named after its key
+        ExpressionAttributeValues=_wire({":value": value} | ({":before": before} if before else {})),
+        ScanIndexForward=False,
+        Limit=limit,
+    )
+
+
+def overdue() -> Iterator[dict[str, Any]]:
+    """Open jobs that should have moved by now, the longest overdue first in each shard: job_id, provider, due_at."""
+    paginator = settings.dynamodb().get_paginator("query")
+    for shard in range(SHARDS):
+        pages = paginator.paginate(
+            TableName=settings.setting("TABLE_NAME"),
+            IndexName="open",
+            KeyConditionExpression="#open = :shard AND due_at < :now",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues=_wire({":shard": str(shard), ":now": timestamp(now())}),
+        )
+        for page in pages:
+            yield from (_plain(item) for item in page["Items"])
+
+
+def postpone(job_id: str, *, due_at: str) -> Job | None:
+    """Note that an overdue job was given a new message; None if it has moved since it was found."""
+    return _applied(
+        _change(
+            job_id,
+            "SET #due_at = :later",
+            condition="#due_at = :due_at AND attribute_exists(#open)",
+            later=timestamp(now(), plus=SWEEP_GRACE_SECONDS),
+            due_at=due_at,
+        )
+    )
