@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from video_jobs import secrets
 
-logger = Logger()
+logger = Logger(serialize_stacktrace=False)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from video_jobs.platforms.videodb.request import VideoDbJobRequest
 PROVIDERS = ("videodb",)
 
 # The framework looks for the parameters' kinds in plain aliases, not in `type` statements.
-logger = Logger()
+logger = Logger(serialize_stacktrace=False)
 app = APIGatewayHttpResolver(enable_validation=True)
 
 Provider = Literal["videodb"]

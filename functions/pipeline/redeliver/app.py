@@ -10,7 +10,7 @@ from video_jobs import queues, settings
 
 LONGEST_WAIT_SECONDS = 900
 
-logger = Logger()
+logger = Logger(serialize_stacktrace=False)
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 

@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from video_jobs import queues, store
 
-logger = Logger()
+logger = Logger(serialize_stacktrace=False)
 
 # What is left is found by the next sweep: it is still overdue.
 _STOP_BEFORE_TIMEOUT_MS = 10_000

@@ -22,7 +22,7 @@ LARGEST_BODY = 256 * 1024
 
 type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
-logger = Logger()
+logger = Logger(serialize_stacktrace=False)
 
 
 class Outcome(StrEnum):

@@ -43,7 +43,7 @@ LONGEST_CHECK_SECONDS = 900
 
 type Handler = Callable[[dict[str, Any], Any], Any]
 
-logger = Logger()
+logger = Logger(serialize_stacktrace=False)
 
 _message: TypeAdapter[StartMessage | CheckMessage] = TypeAdapter(
     Annotated[StartMessage | CheckMessage, Field(discriminator="action")]
@@ -134,10 +134,9 @@ def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
 
 def _begin[C](platform: Platform[C], job: Job, name: str, record: SQSRecord) -> None:
     """Skip what does not apply; claim what does, and submit it."""
-    left = job.plan[job.plan.index(name) :]
-    inapplicable = [step for step in left if not platform.applies(job, step)]
-    if inapplicable:
-        store.skip(job, inapplicable)
+    if not platform.applies(job, name):
+        left = job.plan[job.plan.index(name) :]
+        store.skip(job, [step for step in left if not platform.applies(job, step)])
         queues.send_start(platform.name, job.job_id)
         return
     if job.steps[name].attempt >= job.steps[name].attempt_limit:

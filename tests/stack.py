@@ -1,0 +1,229 @@
+"""The stack's table, queues and secrets in memory, and its functions as plain calls: no network, no clock."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from video_jobs import secrets, settings, tokens
+
+from tests.cloudformation import RESOURCES
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+CALLBACK_KEY = "a-callback-key"
+API_KEY = "an-api-key"
+QUEUES = ("VideoDbSteps", "VideoDbStepsDeadLetters", "Deliveries", "DeliveriesDeadLetters")
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ENDPOINT_URL": "",
+    "POWERTOOLS_SERVICE_NAME": "video-jobs",
+    "POWERTOOLS_METRICS_NAMESPACE": "VideoJobs",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+    "RETENTION_DAYS": "90",
+    "CALLBACK_BASE_URL": "https://jobs.example.com",
+    "VIDEODB_URL": "http://127.0.0.1:9",  # nobody listens there
+    "CHECK_INTERVAL_SECONDS": "0",  # a check is due at once: no test waits
+    "STEP_DEADLINE_SECONDS": "3600",
+    "CALLBACK_FUNCTIONS": json.dumps(
+        {
+            f"videodb/{name}": f"function-{name}"
+            for name in ("upload", "index_spoken_words", "index_scenes", "extract_scenes")
+        }
+    ),
+}
+
+
+class Context:
+    """What Lambda tells a function about its invocation."""
+
+    function_name = "function"
+    memory_limit_in_mb = 128
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    aws_request_id = "00000000-0000-0000-0000-000000000000"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@dataclass
+class Stack:
+    """What a test asks of the stack."""
+
+    queue_urls: dict[str, str]
+    calls: list[str] = field(default_factory=list)
+    """Every call to AWS, as "service.Operation"."""
+
+    def callback(
+        self,
+        name: str,
+        body: str | bytes,
+        *,
+        job: str = "job-1",
+        attempt: int = 1,
+        **changes: Any,
+    ) -> dict[str, Any]:
+        """Send a callback through its function, signed; the parsed answer with its status."""
+        return self.send(name, http_event(name, body, job=job, attempt=attempt, **changes))
+
+    def send(self, name: str, event: dict[str, Any]) -> dict[str, Any]:
+        answer = handler(name)(event, Context())
+        return {"status": answer["statusCode"], **json.loads(answer["body"])}
+
+    def messages(self, queue: str) -> list[str]:
+        """Take all messages from a queue."""
+        found: list[str] = []
+        while batch := settings.sqs().receive_message(QueueUrl=self.queue_urls[queue], MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for message in batch:
+                found.append(message["Body"])
+                settings.sqs().delete_message(
+                    QueueUrl=self.queue_urls[queue], ReceiptHandle=message["ReceiptHandle"]
+                )
+        return found
+
+    def work(self, queue: str, worker: Callable[[dict[str, Any], Any], Any], *, rounds: int = 100) -> int:
+        """Hand messages to a worker one by one, as an event source does, until there are none; how many it took."""
+        for taken in range(rounds):
+            batch = settings.sqs().receive_message(
+                QueueUrl=self.queue_urls[queue],
+                AttributeNames=["All"],
+                MaxNumberOfMessages=1,
+            )
+            if not batch.get("Messages"):
+                return taken
+            (message,) = batch["Messages"]
+            answer = worker(sqs_event(message), Context())
+            if not answer["batchItemFailures"]:
+                settings.sqs().delete_message(QueueUrl=self.queue_urls[queue], ReceiptHandle=message["ReceiptHandle"])
+        return rounds
+
+    def items(self, prefix: str = "") -> list[dict[str, Any]]:
+        """Everything in the table whose key begins so."""
+        from video_jobs.store import _plain
+
+        found = settings.dynamodb().scan(TableName=settings.setting("TABLE_NAME"))["Items"]
+        return [item for item in map(_plain, found) if item["pk"].startswith(prefix)]
+
+
+def handler(name: str) -> Callable[[dict[str, Any], Any], Any]:
+    """The handler in functions/<name>/app.py."""
+    import importlib
+
+    found: Callable[[dict[str, Any], Any], Any] = importlib.import_module(
+        f"functions.{name.replace('/', '.')}.app"
+    ).handler
+    return found
+
+
+def http_event(
+    name: str,
+    body: str | bytes,
+    *,
+    job: str = "job-1",
+    attempt: int = 1,
+    query: str | None = None,
+    headers: dict[str, str] | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """An HTTP API request to a callback's route, signed unless `query` says otherwise."""
+    if query is None:
+        query = tokens.callback_url("", name, job, attempt, key=CALLBACK_KEY).split("?")[1]
+    path = f"/callbacks/{name.replace('_', '-')}"
+    text = body.decode() if isinstance(body, bytes) else body
+    return {
+        "version": "2.0",
+        "routeKey": f"POST {path}",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": {"content-type": "application/json"} | (headers or {}),
+        "requestContext": {
+            "http": {"method": "POST", "path": path, "sourceIp": "192.0.2.1"},
+            "stage": "$default",
+            "timeEpoch": 0,
+        },
+        "body": text,
+        "isBase64Encoded": False,
+    } | changes
+
+
+def sqs_event(*messages: Any) -> dict[str, Any]:
+    """Messages as an event source hands them over."""
+    return {
+        "Records": [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message.get("Attributes", {"ApproximateReceiveCount": "1"}),
+                "messageAttributes": {},
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:queue",
+                "awsRegion": "us-east-1",
+            }
+            for message in messages
+        ]
+    }
+
+
+def create_table(dynamodb: "DynamoDBClient", name: str) -> None:
+    """The table as the template describes it."""
+    properties = RESOURCES["Jobs"]["Properties"]
+    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    dynamodb.create_table(TableName=name, **{key: properties[key] for key in wanted})
+
+
+@contextmanager
+def deployed(environment: Callable[[dict[str, str]], None]) -> Iterator[Stack]:
+    """A stack in moto; `environment` sets variables of the environment."""
+    from moto import mock_aws
+
+    environment(ENVIRONMENT)
+    settings.forget()
+    secrets.forget()
+    with mock_aws():
+        environment({"TABLE_NAME": "jobs"})
+        create_table(settings.dynamodb(), "jobs")
+        urls = {name: settings.sqs().create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
+        environment(
+            {
+                "VIDEODB_STEPS_QUEUE_URL": urls["VideoDbSteps"],
+                "DELIVERIES_QUEUE_URL": urls["Deliveries"],
+                "DELIVERIES_DEAD_LETTERS_URL": urls["DeliveriesDeadLetters"],
+            }
+        )
+        for name, values in {
+            "CALLBACK_KEYS_SECRET": {"current": CALLBACK_KEY},
+            "API_KEYS_SECRET": {"default": API_KEY},
+            "VIDEODB_API_KEY_SECRET": {"api_key": "sk-test"},
+        }.items():
+            settings.secretsmanager().create_secret(Name=name, SecretString=json.dumps(values))
+            environment({name: name})
+        stack = Stack(queue_urls=urls)
+        with _counted(stack.calls):
+            yield stack
+    settings.forget()
+    secrets.forget()
+
+
+@contextmanager
+def _counted(calls: list[str]) -> Iterator[None]:
+    """Note every call to AWS."""
+    from botocore.client import BaseClient
+
+    original = BaseClient._make_api_call
+
+    def noted(self: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        calls.append(f"{self.meta.service_model.service_name}.{operation}")
+        return original(self, operation, parameters)
+
+    with patch.object(BaseClient, "_make_api_call", noted):
+        yield
