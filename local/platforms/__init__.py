@@ -1,0 +1,1 @@
+"""Simulated video platforms, each a real HTTP server on loopback."""

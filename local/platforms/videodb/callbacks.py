@@ -1,0 +1,119 @@
+"""How VideoDB's callbacks travel: dropped, garbled, doubled, overtaken.
+
+VideoDB documents no retry schedule for a callback that is not answered with 2xx, so there is none here: the answer is
+recorded, and that is all.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+from urllib.parse import urlsplit, urlunsplit
+
+import urllib3
+
+from local.platforms.videodb.behaviour import Knobs
+
+TIMEOUT_SECONDS = 5.0
+# more than asyncio's own six: receivers that take their five seconds must not hold up everybody else's callbacks
+THREADS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A callback that was tried. `url` has lost its query string, which may hold a token."""
+
+    url: str
+    body: bytes
+    status: int | None  # None: no answer
+    attempt: int  # which copy, from 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callback:
+    """What will be sent when a job ends; settled when the job begins, so that chance does not depend on timing."""
+
+    url: str
+    copies: tuple[bytes | None, ...]  # None: dropped
+    delay: float  # seconds after the job's end
+    reorder: bool
+
+
+def plan_callback(url: str, body: bytes, *, knobs: Knobs, delay: float, random: Random) -> Callback:
+    copies = tuple(plan_copy(body, knobs, random) for _ in range(1 + knobs.duplicate))
+    return Callback(url=url, copies=copies, delay=delay + knobs.delay, reorder=knobs.reorder)
+
+
+def plan_copy(body: bytes, knobs: Knobs, random: Random) -> bytes | None:
+    dropped, garbled = random.random() < knobs.drop, random.random() < knobs.garble
+    if dropped:
+        return None
+    return body[: len(body) // 2] if garbled else body
+
+
+@dataclass(eq=False)
+class Line:
+    """The callbacks of one media file, which can overtake each other."""
+
+    to_come: int = 0
+    held: list[asyncio.Event] = field(default_factory=list)
+
+    async def wait_to_be_overtaken(self, patience: float) -> None:
+        """Returns when another callback of the media file was sent, or when nothing came for so long."""
+        overtaken = asyncio.Event()
+        self.held.append(overtaken)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(overtaken.wait(), patience)
+
+    def release(self) -> None:
+        waiting, self.held = self.held, []
+        for overtaken in waiting:
+            overtaken.set()
+
+
+class Courier:
+    """Sends callbacks and keeps what became of them."""
+
+    def __init__(self, *, patience: float) -> None:
+        self.deliveries: list[Delivery] = []
+        self._patience = patience
+        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="videodb-callbacks")
+        timeout = urllib3.Timeout(total=TIMEOUT_SECONDS)
+        self._connections = urllib3.PoolManager(retries=False, timeout=timeout, maxsize=THREADS)
+
+    async def deliver(self, callback: Callback, line: Line) -> None:
+        await asyncio.sleep(callback.delay)
+        line.to_come -= 1
+        if callback.reorder and line.to_come:
+            await line.wait_to_be_overtaken(self._patience)
+        await self._send(callback, attempt=1)
+        line.release()
+        for attempt in range(2, len(callback.copies) + 1):
+            if callback.reorder:
+                await line.wait_to_be_overtaken(self._patience)
+            await self._send(callback, attempt=attempt)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _send(self, callback: Callback, *, attempt: int) -> None:
+        body = callback.copies[attempt - 1]
+        if body is None:
+            return
+        loop = asyncio.get_running_loop()
+        status = await loop.run_in_executor(self._threads, self._post, callback.url, body)
+        url = without_query(callback.url)
+        self.deliveries.append(Delivery(url=url, body=body, status=status, attempt=attempt))
+
+    def _post(self, url: str, body: bytes) -> int | None:
+        # a kept connection that the receiver has just closed would lose a callback that no knob told us to lose
+        headers = {"content-type": "application/json", "connection": "close"}
+        try:
+            return self._connections.request("POST", url, body=body, headers=headers, redirect=False).status
+        except urllib3.exceptions.HTTPError:
+            return None
+
+
+def without_query(url: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(query="", fragment=""))
