@@ -1,5 +1,6 @@
 """Creates, shows, lists, retries, replays and deletes jobs."""
 
+import json
 import re
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
-from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader
 from video_jobs import jsontext, queues, settings, store
 from video_jobs.api import problems, requests
 from video_jobs.api.problems import Problem, ProblemError
@@ -19,6 +20,8 @@ from video_jobs.jobs import Job, JobStatus, StepStatus
 from video_jobs.platforms.videodb.request import VideoDbJobRequest
 
 PROVIDERS = ("videodb",)
+LARGEST_BODY = 256 * 1024
+"""Bytes. The table takes 400 KB a job, and what its platform says of it must fit as well."""
 
 # The framework looks for the parameters' kinds in plain aliases, not in `type` statements.
 logger = Logger(serialize_stacktrace=False)
@@ -44,30 +47,63 @@ def _problem(description: str) -> OpenAPIResponse:
     return {"description": description, "content": {problems.CONTENT_TYPE: {"model": Problem}}}
 
 
-_REFUSED: dict[int, OpenAPIResponse] = {
-    403: {
-        "description": "Not one of the API keys (said by API Gateway)",
-        "content": {"application/json": {"model": problems.GatewayMessage}},
-    },
-    500: _problem("A fault of ours"),
-    503: _problem("AWS did not answer"),
+def _gateway(description: str) -> OpenAPIResponse:
+    """What API Gateway answers, and not this function."""
+    return {"description": description, "content": {"application/json": {"model": problems.GatewayMessage}}}
+
+
+_ALWAYS: dict[int, OpenAPIResponse] = {
+    403: _gateway("Not one of the API keys"),
+    500: _gateway("The API keys cannot be read, or the function broke off"),
+    503: _problem("AWS did not answer; try again"),
 }
 _INVALID: dict[int, OpenAPIResponse] = {422: _problem("The request does not fit")}
 _UNKNOWN: dict[int, OpenAPIResponse] = {404: _problem("There is no such job or event")}
 _CONFLICT: dict[int, OpenAPIResponse] = {409: _problem("The job is not in a state that allows this")}
 _UNREADABLE: dict[int, OpenAPIResponse] = {
     400: _problem("The body is not JSON"),
+    413: _problem("The body is larger than 256 KB"),
     415: _problem("The content type is not JSON"),
+}
+_LOCATION: dict[str, OpenAPIResponseHeader] = {
+    "Location": {"description": "Where the job is shown: /jobs/{job_id}", "schema": {"type": "string"}}
+}
+_EXAMPLES: dict[str, Any] = {
+    "source": {
+        "summary": "Upload a video, and index it in every way",
+        "value": {"provider": "videodb", "source": "https://example.com/lecture.mp4"},
+    },
+    "media_id": {
+        "summary": "Index the speech of a video that VideoDB has already",
+        "value": {
+            "provider": "videodb",
+            "media_id": "m-0a1b2c3d",
+            "steps": ["index_spoken_words"],
+            "options": {"index_spoken_words": {"language_code": "en_us"}},
+            "batch": "autumn-term",
+            "retry": {"max_attempts": 5, "base_delay": 2},
+        },
+    },
 }
 
 
 @app.post(
     "/jobs",
+    operation_id="createJob",
+    tags=["jobs"],
     summary="Create a job",
     status_code=201,
-    responses={201: {"description": "The job"}, **_INVALID, **_UNREADABLE, **_CONFLICT, **_REFUSED},
+    responses={
+        201: {"description": "The job; also if its Idempotency-Key had made it before", "headers": _LOCATION},
+        409: _problem("The job that this Idempotency-Key made has been deleted"),
+        **_INVALID,
+        **_UNREADABLE,
+        **_ALWAYS,
+    },
 )
-def create(request: Annotated[VideoDbJobRequest, Body()], idempotency_key: IdempotencyKey = None) -> Response[JobView]:
+def create(
+    request: Annotated[VideoDbJobRequest, Body(openapi_examples=_EXAMPLES)], idempotency_key: IdempotencyKey = None
+) -> Response[JobView]:
     wanted = request.new_job(requests.job_id(idempotency_key))
     try:
         job = store.create(wanted)
@@ -87,7 +123,13 @@ def create(request: Annotated[VideoDbJobRequest, Body()], idempotency_key: Idemp
     return _answer(HTTPStatus.CREATED, JobView.of(job), headers={"location": f"/jobs/{job.job_id}"})
 
 
-@app.get("/jobs", summary="List jobs, newest first", responses={200: {"description": "Jobs"}, **_INVALID, **_REFUSED})
+@app.get(
+    "/jobs",
+    operation_id="listJobs",
+    tags=["jobs"],
+    summary="List jobs, newest first",
+    responses={200: {"description": "Jobs"}, **_INVALID, **_ALWAYS},
+)
 def list_jobs(
     provider: Annotated[Provider | None, Query(description="Only this platform's.")] = None,
     status: Annotated[JobStatus | None, Query(description="Only those of this status.")] = None,
@@ -107,8 +149,10 @@ def list_jobs(
 
 @app.get(
     "/jobs/<job_id>",
+    operation_id="showJob",
+    tags=["jobs"],
     summary="Show a job",
-    responses={200: {"description": "The job"}, **_UNKNOWN, **_INVALID, **_REFUSED},
+    responses={200: {"description": "The job"}, **_UNKNOWN, **_INVALID, **_ALWAYS},
 )
 def show(job_id: JobId) -> JobView:
     return JobView.of(_job(job_id))
@@ -116,14 +160,19 @@ def show(job_id: JobId) -> JobView:
 
 @app.delete(
     "/jobs/<job_id>",
+    operation_id="deleteJob",
+    tags=["jobs"],
     summary="Cancel a job, or delete one that has ended",
     responses={
-        200: {"description": "It was open and is canceled; what the platform still does is not recorded any more"},
+        200: {
+            "description": "It was open and is canceled; what the platform still does is not recorded any more",
+            "content": {"application/json": {"model": JobView}},
+        },
         204: {"description": "It had ended and is deleted, with its events and references", "content": {}},
         **_UNKNOWN,
         **_CONFLICT,
         **_INVALID,
-        **_REFUSED,
+        **_ALWAYS,
     },
 )
 def delete(job_id: JobId) -> Response[JobView | None]:
@@ -142,8 +191,10 @@ def delete(job_id: JobId) -> Response[JobView | None]:
 
 @app.post(
     "/jobs/<job_id>/retry",
+    operation_id="retryJob",
+    tags=["jobs"],
     summary="Try a failed job again, from the step that failed",
-    responses={200: {"description": "The job"}, **_UNKNOWN, **_CONFLICT, **_INVALID, **_REFUSED},
+    responses={200: {"description": "The job"}, **_UNKNOWN, **_CONFLICT, **_INVALID, **_ALWAYS},
 )
 def retry(job_id: JobId) -> JobView:
     job = _job(job_id)
@@ -166,8 +217,10 @@ def retry(job_id: JobId) -> JobView:
 
 @app.get(
     "/jobs/<job_id>/events",
+    operation_id="listEvents",
+    tags=["events"],
     summary="Show what the platform said, word for word",
-    responses={200: {"description": "Events"}, **_UNKNOWN, **_INVALID, **_REFUSED},
+    responses={200: {"description": "Events"}, **_UNKNOWN, **_INVALID, **_ALWAYS},
 )
 def list_events(job_id: JobId, limit: Limit = 20, cursor: Cursor = None) -> EventPage:
     if cursor is not None and not re.fullmatch(r"[0-9a-f]{32}", cursor):
@@ -178,9 +231,11 @@ def list_events(job_id: JobId, limit: Limit = 20, cursor: Cursor = None) -> Even
 
 @app.post(
     "/jobs/<job_id>/events/<event_id>/replay",
+    operation_id="replayEvent",
+    tags=["events"],
     summary="Give an archived callback to its function again",
     status_code=202,
-    responses={202: {"description": "It is on its way"}, **_UNKNOWN, **_CONFLICT, **_INVALID, **_REFUSED},
+    responses={202: {"description": "It is on its way"}, **_UNKNOWN, **_CONFLICT, **_INVALID, **_ALWAYS},
 )
 def replay(job_id: JobId, event_id: EventId) -> Response[ReplayView]:
     _job(job_id)
@@ -259,31 +314,44 @@ def _on_fault(error: Exception) -> Response[str]:
     )
 
 
-def _require_json(event: dict[str, Any]) -> None:
-    """The framework reads JSON more leniently than we do, so what it must not see is refused before it."""
+def _strictly_read(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with its body as we read it: the framework reads JSON, and content types, otherwise than we do."""
     request = Request(event)
-    content_type = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    plain = event | {"headers": request.headers | {"content-type": "application/json"}, "isBase64Encoded": False}
     try:
         body = request.body
         if not body:
-            return
-        if content_type != "application/json" and not content_type.endswith("+json"):
-            raise ProblemError(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", "Send JSON, with content-type: application/json."
-            )
-        jsontext.read(body)
-    except (MalformedBodyError, jsontext.NotJsonError) as error:
+            return plain | {"body": None}
+        _require_json(request.headers.get("content-type", "application/json"))
+        text = json.dumps(jsontext.read(body), ensure_ascii=False, allow_nan=False)
+        size = max(len(body), len(text.encode()))
+    except (MalformedBodyError, jsontext.NotJsonError, ValueError, RecursionError) as error:
+        # the last two: numbers that only infinity holds (1e999), halves of surrogate pairs, and more nesting than we
+        # could write down again
         raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed_json", f"The body cannot be read: {error}.") from None
+    if size > LARGEST_BODY:
+        raise ProblemError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"The body has {size} bytes; {LARGEST_BODY} is the most."
+        )
+    return plain | {"body": text}
+
+
+def _require_json(content_type: str) -> None:
+    kind = content_type.split(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", "Send JSON, with content-type: application/json."
+        )
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.clear_state()
     try:
-        _require_json(event)
+        plain = _strictly_read(event)
     except ProblemError as error:
         return {
             "statusCode": error.problem.status,
             "headers": {"content-type": problems.CONTENT_TYPE},
             "body": error.problem.model_dump_json(),
         }
-    return app.resolve(event, context)
+    return app.resolve(plain, context)

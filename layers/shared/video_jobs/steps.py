@@ -136,8 +136,8 @@ def _begin[C](platform: Platform[C], job: Job, name: str, record: SQSRecord) -> 
     """Skip what does not apply; claim what does, and submit it."""
     if not platform.applies(job, name):
         left = job.plan[job.plan.index(name) :]
-        store.skip(job, [step for step in left if not platform.applies(job, step)])
-        queues.send_start(platform.name, job.job_id)
+        if store.skip(job, [step for step in left if not platform.applies(job, step)]):
+            queues.send_start(platform.name, job.job_id)
         return
     if job.steps[name].attempt >= job.steps[name].attempt_limit:
         _record(job, name, Found(end=StepFailed(error=_abandoned(job.steps[name])), body={}), via="start")

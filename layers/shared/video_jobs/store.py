@@ -121,7 +121,7 @@ def _job_item(job: Job) -> dict[str, Any]:
     shard = _shard(job.job_id)
     item = job.model_dump(mode="json", exclude_none=True) | _job_key(job.job_id)
     item["steps"] = {name: _step_item(step) for name, step in job.steps.items()}
-    item["options"] = json.dumps(job.options)
+    item["options"] = json.dumps(job.options, ensure_ascii=False)
     item["listing"] = f"{job.provider}#{shard}"
     item["listing_by_status"] = f"{job.status}#{job.provider}#{shard}"
     item["listing_order"] = f"{job.created_at}#{job.job_id}"
@@ -343,11 +343,11 @@ def checked(job: Job, step: str, *, progress: float | None, platform_status: str
     return _applied(request)
 
 
-def skip(job: Job, steps: Sequence[str]) -> Job:
-    """Steps that do not apply to this medium are passed over. Raises ConflictError if one has begun."""
+def skip(job: Job, steps: Sequence[str]) -> Job | None:
+    """Steps that do not apply to this medium are passed over. None if one has begun, or was passed over already."""
     changes = ", ".join(f"#steps.#{name}.#status = :skipped" for name in steps)
     waiting = " AND ".join(f"#steps.#{name}.#status IN (:waiting, :queued)" for name in steps)
-    return _apply(
+    return _applied(
         _change(
             job.job_id,
             f"SET {changes}",

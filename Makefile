@@ -1,0 +1,61 @@
+# What a person types here. `make` lists it.
+
+PYTHON ?= python3.13
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo local invoke redrive test check format bench openapi clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## install everything into .venv (the other commands do it when needed)
+
+demo: $(READY) ## run jobs through the whole stack on this machine, with simulated platforms
+	@$(RUN) -m local.demo
+
+local: $(READY) ## keep the stack up on this machine until Ctrl-C [PORT=4566 BIND=127.0.0.1]
+	@$(RUN) -m local.serve $(if $(PORT),--port '$(PORT)') $(if $(BIND),--bind '$(BIND)')
+
+invoke: $(READY) ## run one function in Docker, against `make local`: EVENT=videodb/upload/video_success
+	@$(RUN) -m local.invoke --event '$(EVENT)'
+
+redrive: $(READY) ## move dead letters back to their queue: QUEUE=VideoDbSteps [STACK=video-jobs, in AWS]
+	@$(RUN) -m local.redrive --queue '$(QUEUE)' $(if $(STACK),--stack '$(STACK)')
+
+test: $(READY) ## run the tests
+	$(RUN) -m pytest
+
+check: $(READY) ## lint, check formatting and types, validate the template
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+	$(SAM) validate --lint
+
+format: $(READY) ## put imports and layout in order
+	$(RUN) -m ruff check --fix --select I
+	$(RUN) -m ruff format
+
+bench: $(READY) ## measure the stack on this machine
+	@$(RUN) -m local.bench
+
+openapi: $(READY) ## write the API's description from the code
+	@$(RUN) -m local.openapi
+
+clean: ## remove what builds, runs and tests left behind, but not .venv
+	rm -rf .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml layers/shared/requirements.txt
+	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
+		echo 'This project runs on Python 3.13, as its functions do, and "$(PYTHON)" is not one (with venv).' >&2; \
+		echo 'Install it (uv python install 3.13, pyenv install 3.13, brew install python@3.13,' >&2; \
+		echo 'apt install python3.13-venv), or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; \
+		exit 1; }
+	@test -x $(VENV)/bin/python3.13 || $(PYTHON) -m venv --clear $(VENV)
+	@echo 'Installing into $(VENV) ...'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	@touch $@

@@ -1,0 +1,166 @@
+"""AWS on this machine: ministack as a process, and how to talk to it without a chance of reaching the real one."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from local.commands import LOCAL, StackError, failure
+
+REGION = "us-east-1"
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - compared with, not bound to
+CREDENTIALS = ("local", "local")
+AUTH = {"AUTH": "true", "AWS_ACCESS_KEY_ID": CREDENTIALS[0], "AWS_SECRET_ACCESS_KEY": CREDENTIALS[1]}
+START_SECONDS = 30
+STOP_SECONDS = 5
+
+
+@contextmanager
+def emulator(*, port: int, bind: str, log: Path, enforce_roles: bool = False) -> Iterator[str]:
+    """Runs ministack, and gives its address. On the way out it ends, with everything it started.
+
+    `enforce_roles`: a function may do what its role allows, and nothing else.
+    """
+    if is_taken(port):
+        raise StackError(f"Port {port} is taken. End what listens there, or choose another one (make local PORT=4567).")
+    (LOCAL / "run").mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix=f"{port}-", dir=LOCAL / "run"))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            # -P: this folder's modules are not importable there
+            [sys.executable, "-P", str(Path(__file__).with_name("emulator.py"))],
+            cwd=directory,
+            env=_emulator_environment(port, bind, directory) | (AUTH if enforce_roles else {}),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        host = LOOPBACK if bind == EVERYWHERE else bind
+        _wait_until_ready(process, host, port, log)
+        yield f"http://{host}:{port}"
+    finally:
+        _end(process)
+        rmtree(directory, ignore_errors=True)
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def client(service: str, endpoint_url: str) -> Any:
+    """A boto3 client of the emulator, whatever profile, credentials or proxy the user's environment names."""
+    session = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+    )
+    session.set_credentials(*CREDENTIALS)
+    connect: Any = boto3.Session(botocore_session=session, region_name=REGION).client
+    return connect(service, endpoint_url=endpoint_url, config=Config(proxies={}))
+
+
+def command_environment(endpoint_url: str) -> dict[str, str]:
+    """The user's environment for a command like `sam`, but with the emulator as the only AWS there is."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "SAM_CLI_"))}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": CREDENTIALS[0],
+        "AWS_SECRET_ACCESS_KEY": CREDENTIALS[1],
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": f"{LOOPBACK},localhost,{kept.get('NO_PROXY', '')}",
+        "no_proxy": f"{LOOPBACK},localhost,{kept.get('no_proxy', '')}",
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.2",
+    }
+
+
+def _emulator_environment(port: int, bind: str, directory: Path) -> dict[str, str]:
+    """All of it: functions inherit what ministack has, so nothing of the user's own is passed on but certificates."""
+    certificates = {key: os.environ[key] for key in ("SSL_CERT_FILE", "SSL_CERT_DIR") if key in os.environ}
+    return certificates | {
+        "PATH": os.defpath,
+        "HOME": str(directory),
+        "TMPDIR": str(directory),
+        "TZ": "UTC",
+        "LANG": "C.UTF-8",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": bind,
+        "MINISTACK_HOST": LOOPBACK,
+        "MINISTACK_REGION": REGION,
+        "DOCKER_HOST": f"unix://{directory}/none",  # it would remove other ministacks' containers
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "FUNCTIONS_PYTHON": str(_functions_python(directory)),
+    }
+
+
+def _functions_python(directory: Path) -> Path:
+    """A Python like Lambda's: the standard library, and what the layer brings."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    python = directory / version
+    python.write_text(f'#!/bin/sh\nexec "{sys.base_prefix}/bin/{version}" -I -S "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], host: str, port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not _is_ready(host, port):
+        if process.poll() is not None:
+            raise failure(f"ministack ended with exit code {process.returncode}", log)
+        if time.monotonic() > deadline:
+            raise failure(f"ministack did not answer within {START_SECONDS} seconds", log)
+        time.sleep(0.05)
+
+
+def _is_ready(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/_ministack/ready")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin:
+        process.stdin.close()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

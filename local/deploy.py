@@ -1,0 +1,148 @@
+"""From this folder to a stack in the emulator: build, deploy, routes, secrets."""
+
+import fcntl
+import json
+import platform
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from local import aws, routes, template
+from local.commands import LOCAL, LOGS, StackError, run
+from local.samples import SAMPLE_CALLBACK_KEY
+
+STACK_NAME = "video-jobs"
+API_ID = "videojobs"
+BUCKET = "video-jobs-artifacts"
+BUILD = LOCAL / "build"
+ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
+NOWHERE = "http://127.0.0.1:9"  # nothing listens there: what is not simulated is out of reach
+SAM = (sys.executable, "-m", "samcli")
+NO_CONFIGURATION = "--config-env=none"  # samconfig.toml is for AWS
+PLATFORM_SECRETS = {"VideoDbApiKeySecret": {"api_key": "sk-local"}}
+
+
+def architecture() -> str:
+    machine = platform.machine().lower()
+    if machine not in ARCHITECTURES:
+        raise StackError(f"This machine is a {machine}. Lambda, and so this project, runs on x86_64 and arm64.")
+    return ARCHITECTURES[machine]
+
+
+def api_url(endpoint_url: str) -> str:
+    return f"{endpoint_url}/_aws/execute-api/{API_ID}"
+
+
+def parameters(endpoint_url: str, given: Mapping[str, str | int]) -> dict[str, str]:
+    """The template's parameters for a local stack, and over them the given ones, by the template's own names."""
+    defaults = template.parameters()
+    if unknown := given.keys() - defaults.keys():
+        raise StackError(f"template.yaml has no parameter {', '.join(sorted(unknown))}.")
+    platforms = {name: NOWHERE for name, default in defaults.items() if str(default).startswith("https://")}
+    ours = {
+        "Architecture": architecture(),
+        "AwsEndpointUrl": endpoint_url,
+        "CallbackBaseUrl": api_url(endpoint_url),
+        "CheckIntervalSeconds": 1,
+        "SweepRate": "rate(1 minute)",
+    }
+    return {name: str(value) for name, value in (platforms | ours | dict(given)).items()}
+
+
+def build(endpoint_url: str, log_name: str) -> None:
+    run(
+        [
+            *SAM,
+            "build",
+            NO_CONFIGURATION,
+            "--cached",
+            f"--build-dir={BUILD}",
+            f"--cache-dir={LOCAL / 'cache'}",
+            f"--parameter-overrides=Architecture={architecture()}",
+        ],
+        env=aws.command_environment(endpoint_url) | {"ARCH": architecture()},
+        log=LOGS / f"{log_name}-sam-build.log",
+    )
+
+
+def deploy(endpoint_url: str, overrides: Mapping[str, str], log_name: str) -> None:
+    aws.client("s3", endpoint_url).create_bucket(Bucket=BUCKET)
+    run(
+        [
+            *SAM,
+            "deploy",
+            NO_CONFIGURATION,
+            "--no-confirm-changeset",
+            "--no-fail-on-empty-changeset",
+            "--capabilities=CAPABILITY_IAM",
+            f"--template-file={BUILD / 'template.yaml'}",
+            f"--stack-name={STACK_NAME}",
+            f"--s3-bucket={BUCKET}",
+            f"--tags=ms-custom-id={API_ID}",  # ministack gives the API this id
+            f"--parameter-overrides={' '.join(f'{name}="{value}"' for name, value in overrides.items())}",
+        ],
+        env=aws.command_environment(endpoint_url),
+        log=LOGS / f"{log_name}-sam-deploy.log",
+    )
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Build and deploy use one folder, whoever starts them."""
+    with (LOCAL / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def outputs(cloudformation: Any, stack_name: str) -> dict[str, str]:
+    [stack] = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def physical_ids(cloudformation: Any) -> dict[str, str]:
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
+    return {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for page in pages
+        for resource in page["StackResourceSummaries"]
+    }
+
+
+def create_routes(endpoint_url: str) -> None:
+    cloudformation = aws.client("cloudformation", endpoint_url)
+    processed = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Processed")["TemplateBody"]
+    [api] = [r for r in processed["Resources"].values() if r["Type"] == "AWS::ApiGatewayV2::Api"]
+    api_gateway = aws.client("apigatewayv2", endpoint_url)
+    routes.create(api_gateway, API_ID, api["Properties"]["Body"], physical_ids(cloudformation))
+
+
+def set_concurrency_again(endpoint_url: str) -> None:
+    """ministack keeps a number that came through a template parameter as text, and cannot poll that queue then."""
+    functions = aws.client("lambda", endpoint_url)
+    for source in functions.list_event_source_mappings()["EventSourceMappings"]:
+        functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig=source["ScalingConfig"])
+
+
+def fill_secrets(endpoint_url: str, stack_outputs: Mapping[str, str]) -> str:
+    """Gives the platforms' API keys, adds the key of the sample events, and returns a new key of the jobs API.
+
+    New, because ministack generates keys with quotes and blanks in them, whatever the template says.
+    """
+    secrets_manager = aws.client("secretsmanager", endpoint_url)
+
+    def read(output: str) -> dict[str, str]:
+        answer = secrets_manager.get_secret_value(SecretId=stack_outputs[output])
+        secret: dict[str, str] = json.loads(answer["SecretString"])
+        return secret
+
+    def write(output: str, secret: dict[str, str]) -> None:
+        secrets_manager.put_secret_value(SecretId=stack_outputs[output], SecretString=json.dumps(secret))
+
+    for output, secret in PLATFORM_SECRETS.items():
+        write(output, secret)
+    write("CallbackKeysSecret", read("CallbackKeysSecret") | {"samples": SAMPLE_CALLBACK_KEY})
+    api_key = secrets.token_hex(16)
+    write("ApiKeysSecret", {"default": api_key})
+    return api_key

@@ -1,0 +1,129 @@
+"""Runs a function in Lambda's own container with a sample event, against the stack of `make local`."""
+
+import argparse
+import difflib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from ipaddress import ip_network
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from local import aws, deploy, running, template
+from local.commands import LOCAL, LOGS, ROOT, StackError
+from local.forward import forwarded
+
+EVENTS = ROOT / "events"
+IMAGE = "public.ecr.aws/lambda/python:3.13"
+HOST_FROM_CONTAINER = "host.docker.internal"  # where Docker runs in a virtual machine: macOS, Windows
+ON_THIS_MACHINE = re.compile(r"127\.0\.0\.1:(\d+)")
+NOT_FOR_THE_FUNCTION = {"CALLBACK_BASE_URL"}  # it is given to platforms, which are outside of the container
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make invoke", description=__doc__)
+    parser.add_argument("--event", default="", help="a file below events/, without .json")
+    try:
+        sys.exit(invoke(parser.parse_args().event))
+    except StackError as error:
+        sys.exit(str(error))
+
+
+def invoke(event: str) -> int:
+    """Returns the exit code of `sam local invoke`."""
+    file = event_file(event)
+    function = function_of(event, template.functions())
+    stack = running.find()
+    if stack is None:
+        raise StackError("The local stack is not up. Start it in another terminal: make local")
+    gateway = _gateway()
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with deploy.one_at_a_time():
+        deploy.build(stack.endpoint_url, "invoke")
+    with ExitStack() as exits:
+        directory = Path(exits.enter_context(TemporaryDirectory(dir=LOCAL)))
+        variables = _as_seen_from_container(_environment_of(function, stack.endpoint_url), gateway, exits)
+        env_file = directory / "env.json"
+        env_file.write_text(json.dumps({function: variables}))
+        return subprocess.run(
+            [
+                *deploy.SAM,
+                "local",
+                "invoke",
+                deploy.NO_CONFIGURATION,
+                function,
+                f"--event={file}",
+                f"--env-vars={env_file}",
+                f"--template-file={deploy.BUILD / 'template.yaml'}",
+                f"--parameter-overrides=Architecture={deploy.architecture()}",
+                *(["--skip-pull-image"] if _has_image(f"{IMAGE}-{deploy.architecture()}") else []),
+            ],
+            cwd=ROOT,
+            env=aws.command_environment(stack.endpoint_url),
+            check=False,
+        ).returncode
+
+
+def event_file(event: str, events: Path = EVENTS) -> Path:
+    file = events / f"{event}.json"
+    if event and file.is_file():
+        return file
+    known = sorted(str(path.relative_to(events).with_suffix("")) for path in events.rglob("*.json"))
+    near = difflib.get_close_matches(event, known, n=5, cutoff=0.5) or known
+    raise StackError("\n".join(["EVENT is one of these:" if not event else f"No event {event}. There is:", *near]))
+
+
+def function_of(event: str, functions: Mapping[str, str]) -> str:
+    """The logical id of the function whose folder the event's path begins with."""
+    folder = "/".join(event.split("/")[:2])
+    if folder not in functions:
+        raise StackError(f"template.yaml has no function in functions/{folder}.")
+    return functions[folder]
+
+
+def _environment_of(function: str, endpoint_url: str) -> dict[str, str]:
+    name = deploy.physical_ids(aws.client("cloudformation", endpoint_url))[function]
+    configuration = aws.client("lambda", endpoint_url).get_function_configuration(FunctionName=name)
+    variables: dict[str, str] = configuration["Environment"]["Variables"]
+    return variables
+
+
+def _gateway() -> str:
+    """This machine's address in Docker's default network; Docker may name just the network, whose first one it is."""
+    network = _docker(
+        "network", "inspect", "bridge", "--format", "{{with index .IPAM.Config 0}}{{or .Gateway .Subnet}}{{end}}"
+    )
+    return str(next(iter(ip_network(network).hosts())))
+
+
+def _as_seen_from_container(variables: Mapping[str, str], gateway: str, exits: ExitStack) -> dict[str, str]:
+    """With every address of this machine replaced by one that leads here from a container, until `exits` is closed."""
+    ports = {port for value in variables.values() for port in ON_THIS_MACHINE.findall(value)}
+    try:
+        addresses = {port: f"{gateway}:{exits.enter_context(forwarded(int(port), gateway))}" for port in ports}
+    except OSError:  # the gateway is in Docker's virtual machine, which can reach this machine's loopback interface
+        addresses = {port: f"{HOST_FROM_CONTAINER}:{port}" for port in ports}
+    return {
+        name: value if name in NOT_FOR_THE_FUNCTION else ON_THIS_MACHINE.sub(lambda m: addresses[m[1]], value)
+        for name, value in variables.items()
+    }
+
+
+def _has_image(image: str) -> bool:
+    return subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode == 0
+
+
+def _docker(*arguments: str) -> str:
+    try:
+        return subprocess.run(["docker", *arguments], capture_output=True, check=True, text=True).stdout.strip()
+    except FileNotFoundError:
+        raise StackError("`sam local invoke` needs Docker: https://docs.docker.com/engine/install/") from None
+    except subprocess.CalledProcessError as error:
+        raise StackError(f"Docker does not answer. Is it running?\n{error.stderr.strip()}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Moves dead letters back to their queue: `make redrive QUEUE=Deliveries`.
+
+In the AWS stack that `--stack` names, with your own credentials. Without a name: in the stack of `make local` if it is
+up, else in the AWS stack `video-jobs`.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local import aws, deploy, running
+from local.commands import StackError
+
+SUFFIX = "DeadLettersQueue"  # of the template's outputs; beside each is the one of the queue itself
+BATCH = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make redrive", description=__doc__)
+    parser.add_argument("--queue", default="")
+    parser.add_argument("--stack", default="")
+    options = parser.parse_args()
+    try:
+        redrive(options.queue, options.stack)
+    except (StackError, BotoCoreError, ClientError) as error:  # no credentials, no such stack, not allowed
+        sys.exit(str(error))
+
+
+def redrive(queue: str, stack_name: str) -> None:
+    local = None if stack_name else running.find()
+    stack_name = stack_name or deploy.STACK_NAME
+    where = f"the local stack ({local.endpoint_url})" if local else f"the AWS stack {stack_name}"
+    cloudformation, sqs = (_client(service, local) for service in ("cloudformation", "sqs"))
+    outputs = deploy.outputs(cloudformation, stack_name)
+    queues = [name.removesuffix(SUFFIX) for name in outputs if name.endswith(SUFFIX)]
+    if queue not in queues:
+        counts = [f"  {name}: {count(sqs, outputs[name + SUFFIX])} dead letters" for name in queues]
+        raise StackError("\n".join([f"QUEUE is one of these, in {where}:", *counts]))
+    moved = move(sqs, source=outputs[queue + SUFFIX], target=outputs[queue + "Queue"])
+    print(f"{moved} moved from the dead letters of {queue} back to its queue, in {where}")
+
+
+def count(sqs: Any, queue_url: str) -> int:
+    name = "ApproximateNumberOfMessages"
+    return int(sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])["Attributes"][name])
+
+
+def move(sqs: Any, *, source: str, target: str) -> int:
+    """Returns how many. No more than were there at the start: one that fails again comes back while this still runs.
+
+    Each is sent before it is deleted, so that none is lost; one that is moved twice does no harm.
+    """
+    left = total = count(sqs, source)
+    while left > 0:
+        messages = sqs.receive_message(
+            QueueUrl=source, MaxNumberOfMessages=min(left, BATCH), WaitTimeSeconds=1, MessageAttributeNames=["All"]
+        ).get("Messages", [])
+        if not messages:
+            break
+        _succeed(sqs.send_message_batch(QueueUrl=target, Entries=[_entry(message) for message in messages]))
+        handles = [{"Id": m["MessageId"], "ReceiptHandle": m["ReceiptHandle"]} for m in messages]
+        _succeed(sqs.delete_message_batch(QueueUrl=source, Entries=handles))
+        left -= len(messages)
+    return total - left
+
+
+def _entry(message: Mapping[str, Any]) -> dict[str, Any]:
+    attributes = message.get("MessageAttributes", {})
+    return {"Id": message["MessageId"], "MessageBody": message["Body"], "MessageAttributes": attributes}
+
+
+def _succeed(answer: Mapping[str, Any]) -> None:
+    if failed := answer.get("Failed"):
+        raise StackError(f"SQS refused: {failed[0]['Code']} {failed[0].get('Message', '')}".rstrip())
+
+
+def _client(service: str, local: running.RunningStack | None) -> Any:
+    connect: Any = boto3.client
+    # boto3 itself looks at AWS_DEFAULT_REGION alone
+    return aws.client(service, local.endpoint_url) if local else connect(service, region_name=os.getenv("AWS_REGION"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What the other local commands need to know of template.yaml."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.commands import ROOT
+
+TEMPLATE = ROOT / "template.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """CloudFormation's own tags (!Ref, !GetAtt ...) become None: nothing here asks what they stand for."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, _tag, _node: None)
+
+
+def parameters(template: Path = TEMPLATE) -> dict[str, Any]:
+    """Every parameter's default, by name."""
+    return {name: parameter.get("Default") for name, parameter in _load(template)["Parameters"].items()}
+
+
+def functions(template: Path = TEMPLATE) -> dict[str, str]:
+    """Every function's logical id, by its folder (`videodb/upload`)."""
+    return {
+        resource["Properties"]["CodeUri"].removeprefix("functions/").rstrip("/"): name
+        for name, resource in _load(template)["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def _load(template: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load(template.read_text(), _Loader)  # noqa: S506 - it is a safe one
+    return loaded

@@ -1,0 +1,220 @@
+"""The whole machine: template.yaml deployed by SAM into the local stack, and driven over HTTP as users do."""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import urllib3
+
+from local.platforms.videodb import SimulatedVideoDb
+from local.stack import LocalStack
+from tests.cloudformation import ROOT
+
+PATIENCE_SECONDS = 240
+"""How long anything may take before a test gives up: no promise about speed, only an end."""
+SAMPLES = ROOT / "events" / "videodb"
+http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=35), retries=False)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployed stack, the platform that it talks to, and a caller with an API key."""
+
+    stack: LocalStack
+    videodb: SimulatedVideoDb
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        answer = http.request(
+            method,
+            self.stack.api_url + path,
+            body=None if body is None else json.dumps(body),
+            headers={"x-api-key": self.stack.api_key, "content-type": "application/json"} | headers,
+        )
+        return answer.status, json.loads(answer.data) if answer.data else None
+
+    def create(self, source: str, **wishes: Any) -> str:
+        url = f"https://media.example.com/{source}"
+        status, job = self.call("POST", "/jobs", {"provider": "videodb", "source": url, **wishes})
+        assert status == 201, job
+        return str(job["job_id"])
+
+    def ended(self, job_id: str) -> dict[str, Any]:
+        """The job, once it has ended."""
+
+        def end() -> dict[str, Any] | None:
+            _, job = self.call("GET", f"/jobs/{job_id}")
+            return job if job["status"] in ("succeeded", "failed", "canceled") else None
+
+        return eventually(end)
+
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        _, page = self.call("GET", f"/jobs/{job_id}/events?limit=100")
+        events: list[dict[str, Any]] = page["events"]
+        return events
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        queue = self.stack.outputs["DeliveriesDeadLettersQueue"]
+        answer = self.stack.client("sqs").receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0, WaitTimeSeconds=1
+        )
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+def eventually[T](find: Callable[[], T | None]) -> T:
+    """What `find` finds, as soon as it finds something."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (found := find()) is None:
+        assert time.monotonic() < deadline, "gave up"
+        time.sleep(0.2)
+    return found
+
+
+@pytest.fixture(scope="module")
+def deployment() -> Iterator[Deployment]:
+    with (
+        SimulatedVideoDb(port=0, seed=7, pace=0.1) as videodb,
+        LocalStack(
+            name="test", parameters={"VideoDbUrl": videodb.url, "CheckIntervalSeconds": 1, "VideoDbConcurrency": 2}
+        ) as stack,
+    ):
+        yield Deployment(stack, videodb)
+
+
+def outcomes(job: dict[str, Any]) -> dict[str, str]:
+    return {step["name"]: step["status"] for step in job["steps"]}
+
+
+ALL_DONE = dict.fromkeys(("upload", "index_spoken_words", "index_scenes", "extract_scenes"), "succeeded")
+
+
+def test_a_video_goes_from_its_url_to_a_searchable_video(deployment: Deployment) -> None:
+    job_id = deployment.create(
+        "lecture.mp4",
+        media_type="video",
+        options={"index_spoken_words": {"language_code": "en_us"}, "index_scenes": {"prompt": "Which slide?"}},
+    )
+    job = deployment.ended(job_id)
+    assert (job["status"], outcomes(job), job["progress"]) == ("succeeded", ALL_DONE, 1.0)
+    results = {step["name"]: step["result"] for step in job["steps"]}
+    assert results["upload"]["id"].startswith("m-")
+    assert results["index_scenes"]["scene_index_id"]
+    assert results["extract_scenes"]["scene_collection_id"]
+    sent = {r.path: r.body for r in deployment.videodb.requests if results["upload"]["id"] in r.path and r.body}
+    assert sent[f"/video/{results['upload']['id']}/index"]["language_code"] == "en_us"
+    assert sent[f"/video/{results['upload']['id']}/index/scene"]["prompt"] == "Which slide?"
+
+
+@pytest.mark.parametrize("source", ["podcast.mp3", "poster.jpg"])
+def test_what_cannot_be_indexed_is_only_uploaded(deployment: Deployment, source: str) -> None:
+    job = deployment.ended(deployment.create(source))
+    assert job["status"] == "succeeded"
+    assert outcomes(job) == {"upload": "succeeded"} | dict.fromkeys(
+        ("index_spoken_words", "index_scenes", "extract_scenes"), "skipped"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "step", "code"),
+    [
+        ("private.mp4", "upload", "download_failed"),
+        ("wrong-type.mp4", "upload", "invalid_media_type"),
+        ("corrupt.mp4", "upload", "something_went_wrong"),
+        ("refused.mp4", "upload", "request_refused"),
+        ("no-speech.mp4", "index_spoken_words", "unknown_error"),
+    ],
+)
+def test_a_failure_says_what_happened_why_and_what_to_do(
+    deployment: Deployment, source: str, step: str, code: str
+) -> None:
+    job = deployment.ended(deployment.create(source))
+    assert (job["status"], outcomes(job)[step]) == ("failed", "failed")
+    assert job["error"]["code"] == code
+    assert job["error"]["message"]
+    assert job["error"]["cause"]
+    assert job["error"]["action"]
+
+
+@pytest.mark.parametrize(("source", "attempts"), [("flaky.mp4", 3), ("throttled.mp4", 2), ("reset.mp4", 2)])
+def test_a_fault_that_passes_is_tried_again(deployment: Deployment, source: str, attempts: int) -> None:
+    job = deployment.ended(deployment.create(source))
+    assert (job["status"], job["steps"][0]["attempt"]) == ("succeeded", attempts)
+
+
+def test_a_job_whose_callbacks_are_all_lost_is_finished_by_checks(deployment: Deployment) -> None:
+    job = deployment.ended(job_id := deployment.create("silent.mp4"))
+    assert (job["status"], outcomes(job)) == ("succeeded", ALL_DONE)
+    assert {event["via"] for event in deployment.events(job_id)} == {"check"}
+
+
+def test_callbacks_that_come_twice_and_out_of_order_are_recorded_once(deployment: Deployment) -> None:
+    job = deployment.ended(deployment.create("twice.mp4"))
+    assert (job["status"], outcomes(job)) == ("succeeded", ALL_DONE)
+    assert all(step["attempt"] == 1 for step in job["steps"])
+
+
+def test_garbled_callbacks_are_kept_and_their_job_ends_all_the_same(deployment: Deployment) -> None:
+    job = deployment.ended(job_id := deployment.create("garbled.mp4"))
+    assert (job["status"], outcomes(job)) == ("succeeded", ALL_DONE)
+
+    def kept() -> dict[str, Any] | None:
+        ours = (letter for letter in deployment.dead_letters() if letter["event"]["redelivery"]["job_id"] == job_id)
+        return next(ours, None)
+
+    assert eventually(kept)["callback"].startswith("videodb/")
+
+
+def test_only_who_has_a_key_may_ask_and_only_who_has_a_token_may_call_back(deployment: Deployment) -> None:
+    assert deployment.call("GET", "/jobs", **{"x-api-key": "wrong"})[0] == 403
+    assert (
+        deployment.call("GET", "/jobs", authorization=f"Bearer {deployment.stack.api_key}", **{"x-api-key": ""})[0]
+        == 200
+    )
+    path = "/callbacks/videodb/upload?job=job-1&attempt=1&token=" + "0" * 64
+    assert deployment.call("POST", path, {"success": True}, **{"x-api-key": ""}) == (401, {"outcome": "refused"})
+
+
+def test_a_body_in_an_unknown_content_type_arrives_as_it_was_sent(deployment: Deployment) -> None:
+    # API Gateway hands such a body over in base64
+    signed = json.loads((SAMPLES / "upload" / "video_success.json").read_text())
+    path = f"{signed['rawPath']}?{signed['rawQueryString']}"
+    answer = http.request(
+        "POST",
+        deployment.stack.api_url + path,
+        body=body_of(signed),
+        headers={"content-type": "application/octet-stream"},
+    )
+    assert (answer.status, json.loads(answer.data)) == (200, {"outcome": "adopted"})
+
+
+def test_a_failed_job_is_retried_replayed_and_deleted_over_the_api(deployment: Deployment) -> None:
+    job_id = deployment.create("private.mp4?again")
+    deployment.ended(job_id)
+    status, job = deployment.call("POST", f"/jobs/{job_id}/retry")
+    assert (status, job["status"], job["error"]) == (200, "running", None)
+    again = deployment.ended(job_id)
+    assert (again["status"], again["steps"][0]["attempt"]) == ("failed", 2)
+    event = next(e for e in deployment.events(job_id) if e["via"] == "callback")
+    assert deployment.call("POST", f"/jobs/{job_id}/events/{event['event_id']}/replay")[0] == 202
+    assert deployment.call("DELETE", f"/jobs/{job_id}") == (204, None)
+    status, problem = deployment.call("GET", f"/jobs/{job_id}")
+    assert (status, problem["code"]) == (404, "not_found")
+
+
+def test_the_same_idempotency_key_makes_one_job(deployment: Deployment) -> None:
+    wish = {"provider": "videodb", "source": "https://media.example.com/once.jpg"}
+    first = deployment.call("POST", "/jobs", wish, **{"idempotency-key": "once"})
+    again = deployment.call("POST", "/jobs", wish, **{"idempotency-key": "once"})
+    assert (first[0], again[0]) == (201, 201)
+    assert first[1]["job_id"] == again[1]["job_id"]
+    other = deployment.call("POST", "/jobs", wish | {"media_type": "image"}, **{"idempotency-key": "once"})
+    assert (other[0], other[1]["code"]) == (422, "idempotency_key_reused")
+    deployment.ended(first[1]["job_id"])
+
+
+def body_of(sample: dict[str, Any]) -> bytes:
+    body: str = sample["body"]
+    return base64.b64decode(body) if sample["isBase64Encoded"] else body.encode()

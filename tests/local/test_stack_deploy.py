@@ -1,0 +1,86 @@
+"""What is deployed onto this machine reaches nothing but this machine."""
+
+import platform
+
+import pytest
+
+from local import aws, deploy, template
+from local.commands import StackError
+from tests.cloudformation import ROOT, TEMPLATE
+
+ENDPOINT = "http://127.0.0.1:4566"
+
+
+def test_a_platform_whose_address_is_not_given_is_out_of_reach() -> None:
+    parameters = deploy.parameters(ENDPOINT, {})
+
+    real = {name for name, p in TEMPLATE["Parameters"].items() if str(p.get("Default")).startswith("https://")}
+    assert real
+    assert {name: parameters[name] for name in real} == dict.fromkeys(real, "http://127.0.0.1:9")
+
+
+def test_given_parameters_win() -> None:
+    given: dict[str, str | int] = {"VideoDbUrl": "http://127.0.0.1:1234", "CheckIntervalSeconds": 3}
+
+    parameters = deploy.parameters(ENDPOINT, given)
+
+    assert parameters["VideoDbUrl"] == "http://127.0.0.1:1234"
+    assert parameters["CheckIntervalSeconds"] == "3"
+
+
+def test_functions_and_platforms_are_told_the_local_addresses() -> None:
+    parameters = deploy.parameters(ENDPOINT, {})
+
+    assert parameters["AwsEndpointUrl"] == ENDPOINT
+    assert parameters["CallbackBaseUrl"] == f"{ENDPOINT}/_aws/execute-api/videojobs"
+
+
+def test_a_parameter_that_the_template_does_not_have_is_an_error() -> None:
+    with pytest.raises(StackError, match="no parameter VideoDBUrl"):
+        deploy.parameters(ENDPOINT, {"VideoDBUrl": "http://127.0.0.1:1234"})
+
+
+@pytest.mark.parametrize(("machine", "expected"), [("aarch64", "arm64"), ("arm64", "arm64"), ("AMD64", "x86_64")])
+def test_the_layer_is_built_for_this_machine(monkeypatch: pytest.MonkeyPatch, machine: str, expected: str) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+
+    assert deploy.architecture() == expected
+
+
+def test_every_secret_that_is_filled_is_an_output_of_the_template() -> None:
+    assert deploy.PLATFORM_SECRETS.keys() <= TEMPLATE["Outputs"].keys()
+
+
+def test_every_function_is_found_by_its_folder() -> None:
+    folders = {str(app.parent.relative_to(ROOT / "functions")) for app in ROOT.glob("functions/*/*/app.py")}
+
+    assert template.functions().keys() == folders
+
+
+def test_nothing_of_the_users_own_aws_reaches_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "real")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.amazonaws.com")
+
+    environment = aws.command_environment(ENDPOINT)
+
+    assert {name: value for name, value in environment.items() if name.startswith("AWS_")} == {
+        "AWS_ENDPOINT_URL": ENDPOINT,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def test_a_client_ignores_the_users_profile_and_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "https://sqs.us-east-1.amazonaws.com")
+
+    client = aws.client("sqs", ENDPOINT)
+
+    assert client.meta.endpoint_url == ENDPOINT
+    assert client._request_signer._credentials.access_key == "local"
