@@ -7,10 +7,10 @@ READY := $(VENV)/.ready
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local invoke redrive test check format bench openapi clean
+.PHONY: help setup demo local invoke redrive callback-url test check format bench openapi clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## install everything into .venv (the other commands do it when needed)
 
@@ -25,6 +25,9 @@ invoke: $(READY) ## run one function in Docker, against `make local`: EVENT=vide
 
 redrive: $(READY) ## move dead letters back to their queue: QUEUE=VideoDbSteps [STACK=video-jobs, in AWS]
 	@$(RUN) -m local.redrive --queue '$(QUEUE)' $(if $(STACK),--stack '$(STACK)')
+
+callback-url: $(READY) ## sign a URL for work of your own: CALLBACK=videodb/upload JOB=any-id [STACK=video-jobs]
+	@$(RUN) -m local.callback_url --callback '$(CALLBACK)' --job '$(JOB)' $(if $(STACK),--stack '$(STACK)')
 
 test: $(READY) ## run the tests
 	$(RUN) -m pytest
@@ -45,8 +48,9 @@ bench: $(READY) ## measure the stack on this machine
 openapi: $(READY) ## write the API's description from the code
 	@$(RUN) -m local.openapi
 
-clean: ## remove what builds, runs and tests left behind, but not .venv
-	rm -rf .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove what builds, runs and tests left behind, but not what setup installed
+	@test ! -d .local || find .local -mindepth 1 -maxdepth 1 ! -name dynamodb -exec rm -rf {} +
+	rm -rf .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml layers/shared/requirements.txt
@@ -58,4 +62,5 @@ $(READY): pyproject.toml layers/shared/requirements.txt
 	@test -x $(VENV)/bin/python3.13 || $(PYTHON) -m venv --clear $(VENV)
 	@echo 'Installing into $(VENV) ...'
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	@$(RUN) -m local.dynamodb_local
 	@touch $@

@@ -1,19 +1,13 @@
-"""Moves dead letters back to their queue: `make redrive QUEUE=Deliveries`.
-
-In the AWS stack that `--stack` names, with your own credentials. Without a name: in the stack of `make local` if it is
-up, else in the AWS stack `video-jobs`.
-"""
+"""Moves dead letters back to their queue: `make redrive QUEUE=Deliveries [STACK=video-jobs]`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import aws, deploy, running
+from local import target
 from local.commands import StackError
 
 SUFFIX = "DeadLettersQueue"  # of the template's outputs; beside each is the one of the queue itself
@@ -32,17 +26,14 @@ def main() -> None:
 
 
 def redrive(queue: str, stack_name: str) -> None:
-    local = None if stack_name else running.find()
-    stack_name = stack_name or deploy.STACK_NAME
-    where = f"the local stack ({local.endpoint_url})" if local else f"the AWS stack {stack_name}"
-    cloudformation, sqs = (_client(service, local) for service in ("cloudformation", "sqs"))
-    outputs = deploy.outputs(cloudformation, stack_name)
+    stack = target.find(stack_name)
+    sqs, outputs = stack.client("sqs"), stack.outputs()
     queues = [name.removesuffix(SUFFIX) for name in outputs if name.endswith(SUFFIX)]
     if queue not in queues:
         counts = [f"  {name}: {count(sqs, outputs[name + SUFFIX])} dead letters" for name in queues]
-        raise StackError("\n".join([f"QUEUE is one of these, in {where}:", *counts]))
-    moved = move(sqs, source=outputs[queue + SUFFIX], target=outputs[queue + "Queue"])
-    print(f"{moved} moved from the dead letters of {queue} back to its queue, in {where}")
+        raise StackError("\n".join([f"QUEUE is one of these, in {stack.where}:", *counts]))
+    moved = move(sqs, source=outputs[queue + SUFFIX], to=outputs[queue + "Queue"])
+    print(f"{moved} moved from the dead letters of {queue} back to its queue, in {stack.where}")
 
 
 def count(sqs: Any, queue_url: str) -> int:
@@ -50,7 +41,7 @@ def count(sqs: Any, queue_url: str) -> int:
     return int(sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])["Attributes"][name])
 
 
-def move(sqs: Any, *, source: str, target: str) -> int:
+def move(sqs: Any, *, source: str, to: str) -> int:
     """Returns how many. No more than were there at the start: one that fails again comes back while this still runs.
 
     Each is sent before it is deleted, so that none is lost; one that is moved twice does no harm.
@@ -62,7 +53,7 @@ def move(sqs: Any, *, source: str, target: str) -> int:
         ).get("Messages", [])
         if not messages:
             break
-        _succeed(sqs.send_message_batch(QueueUrl=target, Entries=[_entry(message) for message in messages]))
+        _succeed(sqs.send_message_batch(QueueUrl=to, Entries=[_entry(message) for message in messages]))
         handles = [{"Id": m["MessageId"], "ReceiptHandle": m["ReceiptHandle"]} for m in messages]
         _succeed(sqs.delete_message_batch(QueueUrl=source, Entries=handles))
         left -= len(messages)
@@ -77,12 +68,6 @@ def _entry(message: Mapping[str, Any]) -> dict[str, Any]:
 def _succeed(answer: Mapping[str, Any]) -> None:
     if failed := answer.get("Failed"):
         raise StackError(f"SQS refused: {failed[0]['Code']} {failed[0].get('Message', '')}".rstrip())
-
-
-def _client(service: str, local: running.RunningStack | None) -> Any:
-    connect: Any = boto3.client
-    # boto3 itself looks at AWS_DEFAULT_REGION alone
-    return aws.client(service, local.endpoint_url) if local else connect(service, region_name=os.getenv("AWS_REGION"))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,19 @@ def functions(template: Path = TEMPLATE) -> dict[str, str]:
     }
 
 
+def callbacks(template: Path = TEMPLATE) -> list[str]:
+    """Every callback, as `provider/callback`: the functions that anybody may call."""
+    return sorted(
+        resource["Properties"]["CodeUri"].removeprefix("functions/").rstrip("/")
+        for resource in _load(template)["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
+        and any(
+            event["Properties"].get("Auth") == {"Authorizer": "NONE"}
+            for event in resource["Properties"].get("Events", {}).values()
+        )
+    )
+
+
 def _load(template: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.load(template.read_text(), _Loader)  # noqa: S506 - it is a safe one
     return loaded

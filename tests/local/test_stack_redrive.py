@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local import deploy, redrive, running
+from local import deploy, redrive, running, target
 from local.commands import StackError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def outputs(sqs: "SQSClient", monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     }
     monkeypatch.setattr(deploy, "outputs", lambda *_: made)
     monkeypatch.setattr(running, "find", lambda: None)
-    monkeypatch.setattr(redrive, "_client", lambda *_: sqs)
+    monkeypatch.setattr(target.Target, "client", lambda *_: sqs)
     return made
 
 
@@ -66,7 +66,7 @@ def test_letters_that_fail_again_are_not_moved_for_ever(sqs: "SQSClient", output
     queue_url = outputs["StepsDeadLettersQueue"]
     put(sqs, queue_url, 4)
 
-    moved = redrive.move(sqs, source=queue_url, target=queue_url)  # each is back at once
+    moved = redrive.move(sqs, source=queue_url, to=queue_url)  # each is back at once
 
     assert moved == 4
     assert len(take_all(sqs, queue_url)) == 4

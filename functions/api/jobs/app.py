@@ -354,4 +354,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "headers": {"content-type": problems.CONTENT_TYPE},
             "body": error.problem.model_dump_json(),
         }
-    return app.resolve(plain, context)
+    answer = app.resolve(plain, context)
+    return answer | {"body": answer.get("body") or ""}  # payload format 2.0 knows no null body
