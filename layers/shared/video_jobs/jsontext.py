@@ -20,10 +20,18 @@ def _no_constant(name: str) -> None:
 
 
 def read(body: bytes) -> Any:
-    """Any JSON value from UTF-8 text. Raises NotJsonError, also for NaN, keys that repeat and bottomless nesting."""
+    """Any JSON value from UTF-8 text.
+
+    Raises NotJsonError, also for NaN, keys that repeat, bottomless nesting, and half a surrogate pair (a text that
+    nobody could store or send on).
+    """
     try:
-        return json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (UnicodeDecodeError, ValueError) as error:
+        text = body.decode("utf-8-sig")
+        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
+    except ValueError as error:
         raise NotJsonError(f"not JSON: {error}"[:200]) from None
     except RecursionError:
         raise NotJsonError("nested too deeply") from None

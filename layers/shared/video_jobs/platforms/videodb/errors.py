@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from video_jobs.jobs import JobError
 
+LONGEST_MESSAGE = 2000
+"""Characters: a page of HTML is no reason."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownError:
@@ -92,7 +95,7 @@ _UNKNOWN = KnownError(
 
 def from_message(message: str | None, *, status: int | None = None) -> JobError:
     """The documented error that VideoDB means, or a general one that keeps its words."""
-    said = (message or "").strip() or "VideoDB gave no reason"
+    said = (message or "").strip()[:LONGEST_MESSAGE] or "VideoDB gave no reason"
     for known in KNOWN_ERRORS:
         if known.message and said.lower().startswith(known.message.lower()):
             return known.with_message(said)

@@ -14,7 +14,7 @@ from video_jobs.platforms.videodb.payloads import Id, Lenient, Notice, Payload
 if TYPE_CHECKING:
     from video_jobs.platforms.videodb.client import VideoDb
 
-_EXISTS = re.compile(r"id (\S+) already exists", re.IGNORECASE)
+_EXISTS = re.compile(r"id (\S{1,256}) already exists", re.IGNORECASE)
 _READY = {"done", "ready", "completed", "complete", "available", "indexed"}
 
 

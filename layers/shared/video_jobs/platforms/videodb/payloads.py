@@ -15,10 +15,8 @@ from pydantic import (
     WrapValidator,
 )
 
-from video_jobs.jobs import JobError, StepEnd, StepFailed
+from video_jobs.jobs import JobError
 from video_jobs.platforms.videodb import errors
-
-_LONGEST_MESSAGE = 2000
 
 
 def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -33,6 +31,9 @@ type Lenient[T] = Annotated[T | None, WrapValidator(_or_none)]
 
 type Id = Annotated[str, Field(min_length=1, max_length=256)]
 """An id that the next steps need. Its form is VideoDB's own business: they have changed it before."""
+
+type Words = Annotated[str, Field(max_length=4096)]
+"""A text for display. All of them together must leave room for the job's other items in its 400 KB."""
 
 type Text = Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)]
 
@@ -52,7 +53,7 @@ class Notice(Payload):
     @property
     def error(self) -> JobError:
         """The documented error that the message means."""
-        return errors.from_message(self.message and self.message[:_LONGEST_MESSAGE])
+        return errors.from_message(self.message)
 
 
 class Media(Payload):
@@ -60,17 +61,13 @@ class Media(Payload):
 
     id: Id
     """`m-…` a video, `a-…` an audio file, `img-…` an image."""
-    collection_id: Lenient[str] = None
-    name: Lenient[str] = None
-    extension: Lenient[str] = None
+    collection_id: Lenient[Id] = None
+    name: Lenient[Words] = None
+    extension: Lenient[Words] = None
     size: Lenient[int] = None
     """Bytes; sent as a string."""
     length: Lenient[FiniteFloat] = None
     """Seconds; sent as a string; none for an image."""
-    stream_url: Lenient[str] = None
+    stream_url: Lenient[Words] = None
     """HLS manifest; only for a video."""
-    player_url: Lenient[str] = None
-
-
-def failed(notice: Notice) -> StepEnd:
-    return StepFailed(error=notice.error)
+    player_url: Lenient[Words] = None
