@@ -36,5 +36,6 @@ def _owner(given: str) -> str | None:
 
 
 def _match(given: str, keys: dict[str, str]) -> str | None:
-    owners = [name for name, key in keys.items() if hmac.compare_digest(given.encode(), key.encode())]
+    offered = given.encode("utf-8", "replace")
+    owners = [name for name, key in keys.items() if hmac.compare_digest(offered, key.encode())]
     return owners[0] if owners else None

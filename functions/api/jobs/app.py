@@ -55,7 +55,10 @@ def _gateway(description: str) -> OpenAPIResponse:
 _ALWAYS: dict[int, OpenAPIResponse] = {
     403: _gateway("Not one of the API keys"),
     500: _gateway("The API keys cannot be read, or the function broke off"),
-    503: _problem("AWS did not answer; try again"),
+    503: {
+        "description": "AWS did not answer; try again",
+        "content": {problems.CONTENT_TYPE: {"model": Problem}, "application/json": {"model": problems.GatewayMessage}},
+    },
 }
 _INVALID: dict[int, OpenAPIResponse] = {422: _problem("The request does not fit")}
 _UNKNOWN: dict[int, OpenAPIResponse] = {404: _problem("There is no such job or event")}
@@ -137,7 +140,7 @@ def list_jobs(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> JobPage:
-    if cursor is not None and not re.fullmatch(r"[0-9T:.Z-]{20,30}#[\w-]{1,128}", cursor):
+    if cursor is not None and not re.fullmatch(r"[0-9T:.Z-]{20,30}#.+", cursor, re.DOTALL):
         raise _not_a_cursor()
     providers = (provider,) if provider else PROVIDERS
     if batch is not None:
@@ -326,8 +329,7 @@ def _strictly_read(event: dict[str, Any]) -> dict[str, Any]:
         text = json.dumps(jsontext.read(body), ensure_ascii=False, allow_nan=False)
         size = max(len(body), len(text.encode()))
     except (MalformedBodyError, jsontext.NotJsonError, ValueError, RecursionError) as error:
-        # the last two: numbers that only infinity holds (1e999), halves of surrogate pairs, and more nesting than we
-        # could write down again
+        # the last two: a number that only infinity holds (1e999), and more nesting than can be written down again
         raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed_json", f"The body cannot be read: {error}.") from None
     if size > LARGEST_BODY:
         raise ProblemError(

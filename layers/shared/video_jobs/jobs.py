@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class JobStatus(StrEnum):
@@ -59,8 +59,10 @@ class RetryPolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_attempts: int = Field(default=3, ge=1, le=10)
-    base_delay: float = Field(default=1.0, ge=0, le=300, allow_inf_nan=False)
-    """Seconds; the n-th wait is a random part of base_delay * 2^(n-1)."""
+    base_delay: Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))] = Field(
+        default=1.0, ge=0, le=300, allow_inf_nan=False
+    )
+    """Seconds, to the millisecond; the n-th wait is a random part of base_delay * 2^(n-1)."""
 
 
 class Step(Frozen):

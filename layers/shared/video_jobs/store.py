@@ -664,14 +664,18 @@ def jobs_of_batch(
 ) -> Page[dict[str, Any]]:
     """Jobs of a batch in brief, newest first.
 
-    Looks through a thousand jobs at most, so a page may be short, or empty, while its cursor says that more follow.
+    Where the newest `limit` are not what is wanted, it looks through a thousand jobs at most: then a page may be short,
+    or empty, while its cursor says that more follow.
     """
-    answer = _newest("batch", batch, limit=_LOOKED_THROUGH, before=cursor)
-    found = [_plain(item) for item in answer["Items"]]
-    wanted = [job for job in found if job["provider"] in providers and status in (None, job["status"])]
-    if len(wanted) > limit:
-        return Page(items=wanted[:limit], cursor=wanted[limit - 1]["listing_order"])
-    return Page(items=wanted, cursor=found[-1]["listing_order"] if "LastEvaluatedKey" in answer else None)
+    for size in (limit + 1, _LOOKED_THROUGH):
+        answer = _newest("batch", batch, limit=size, before=cursor)
+        found = [_plain(item) for item in answer["Items"]]
+        wanted = [job for job in found if job["provider"] in providers and status in (None, job["status"])]
+        if len(wanted) > limit:
+            return Page(items=wanted[:limit], cursor=wanted[limit - 1]["listing_order"])
+        if "LastEvaluatedKey" not in answer:
+            return Page(items=wanted, cursor=None)
+    return Page(items=wanted, cursor=found[-1]["listing_order"])
 
 
 def _newest(index: str, value: str, *, limit: int, before: str | None) -> "QueryOutputTypeDef":

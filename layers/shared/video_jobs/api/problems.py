@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 CONTENT_TYPE = "application/problem+json"
+_MOST_ERRORS = 50
 
 
 class FieldError(BaseModel):
@@ -47,8 +48,9 @@ def not_found(what: str) -> ProblemError:
 
 
 def invalid(errors: Sequence[dict[str, Any]]) -> ProblemError:
-    """From pydantic's errors, without the values that they quote."""
-    fields = [FieldError(field=".".join(map(str, error["loc"])), message=error["msg"]) for error in errors]
+    """From pydantic's errors, without the values that they quote; the first fifty say enough."""
+    said = errors[:_MOST_ERRORS]
+    fields = [FieldError(field=".".join(map(str, error["loc"])), message=error["msg"]) for error in said]
     places = ", ".join(field.field for field in fields[:5])
     return ProblemError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", f"The request does not fit: see {places}.", errors=fields

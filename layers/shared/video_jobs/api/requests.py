@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from video_jobs.jobs import Job, JobStatus, MediaType, RetryPolicy, Step, StepStatus, now, timestamp
 
+_LONGEST_URL = 8192  # bytes: a page of a hundred jobs must fit into what one query, and one answer, may hold
 _IDEMPOTENT_IDS = uuid.UUID("5f5ac1b0-5b39-4a8e-9a0c-6d3d5f0a7a11")
 
 
@@ -21,10 +22,12 @@ def _fetchable(url: str) -> str:
         fetchable = False
     if not fetchable or not url.isprintable() or " " in url:
         raise ValueError("must be an http or https URL")
+    if len(url.encode()) > _LONGEST_URL:
+        raise ValueError(f"must have at most {_LONGEST_URL} bytes")
     return url
 
 
-type SourceUrl = Annotated[str, Field(max_length=8192), AfterValidator(_fetchable)]
+type SourceUrl = Annotated[str, Field(max_length=_LONGEST_URL), AfterValidator(_fetchable)]
 """Kept as it was given: a presigned URL must not change by a character."""
 
 
