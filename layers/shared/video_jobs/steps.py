@@ -311,11 +311,8 @@ def _record(job: Job, name: str, found: Found, *, via: str) -> None:
 
 
 def _end(job: Job, status: JobStatus) -> None:
-    """End a job that has not ended; one that had failed may still succeed."""
-    after = [JobStatus.PENDING, JobStatus.RUNNING]
-    if status == JobStatus.SUCCEEDED:
-        after.append(JobStatus.FAILED)
-    ended = store.end(job, status, after=after)
+    """End a job that has not ended."""
+    ended = store.end(job, status)
     if ended is None:
         logger.info("had ended, or moved on")
         return

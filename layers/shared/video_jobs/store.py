@@ -236,29 +236,23 @@ _OPEN_VALUES = {"pending": JobStatus.PENDING, "running": JobStatus.RUNNING}
 
 
 def claim(job: Job, step: str, *, lease_seconds: int) -> Job | None:
-    """Take a step to ask the platform for it, as its next attempt; None if somebody else has it, or it is done.
-
-    Reopens a job that had failed, for a platform that takes its failure back.
-    """
+    """Take a step to ask the platform for it, as its next attempt; None if somebody else has it, or it is done."""
     moment = now()
-    # a step of another job's life, or one that has moved since it was read, is not ours
-    free = "#steps.#step.#attempt = :attempt AND #steps.#step.#status = :was AND #status <> :canceled"
+    # a step that has moved since it was read is not ours
+    free = f"#steps.#step.#attempt = :attempt AND #steps.#step.#status = :was AND {_OPEN}"
     request = _change(
         job.job_id,
         "SET #steps.#step.#status = :submitting, #steps.#step.#attempt = :next, #steps.#step.#lease_until = :lease, "
         "#steps.#step.#started_at = if_not_exists(#steps.#step.#started_at, :now), #status = :running, "
-        "#listing_by_status = :listing, #open = :open, #due_at = :due "
-        "REMOVE #ended_at, #expires_at, #steps.#step.#not_before",
+        "#listing_by_status = :listing, #due_at = :due REMOVE #steps.#step.#not_before",
         condition=free,
         step=step,
         attempt=job.steps[step].attempt,
         was=job.steps[step].status,
         next=job.steps[step].attempt + 1,
         submitting=StepStatus.SUBMITTING,
-        running=JobStatus.RUNNING,
-        canceled=JobStatus.CANCELED,
         listing=f"{JobStatus.RUNNING}#{job.provider}#{_shard(job.job_id)}",
-        open=str(_shard(job.job_id)),
+        **_OPEN_VALUES,
         lease=timestamp(moment, plus=lease_seconds),
         due=timestamp(moment, plus=lease_seconds + SWEEP_GRACE_SECONDS),
     )
@@ -359,21 +353,20 @@ def skip(job: Job, steps: Sequence[str]) -> Job | None:
     )
 
 
-def end(job: Job, status: JobStatus, *, after: Sequence[JobStatus]) -> Job | None:
-    """The job has ended, from one of the statuses `after`; None if it had ended otherwise, or moved on."""
+def end(job: Job, status: JobStatus) -> Job | None:
+    """The job has ended; None if it had ended already, or moved on."""
     moment = now()
-    previous = {f"from_{name}": name for name in after}
     request = _change(
         job.job_id,
         "SET #status = :status, #listing_by_status = :listing, #ended_at = :now, "
         "#expires_at = :expiry REMOVE #open, #due_at",
         # a step that moved since the job was read may make this the wrong end
-        condition=f"#status IN ({', '.join(f':{name}' for name in previous)}) AND #version = :version",
+        condition=f"{_OPEN} AND #version = :version",
         status=status,
         listing=f"{status}#{job.provider}#{_shard(job.job_id)}",
         expiry=_expiry(moment),
         version=job.version,
-        **previous,
+        **_OPEN_VALUES,
     )
     return _applied(request)
 
@@ -458,23 +451,32 @@ def _ref_item(job_id: str, event: Event, ref: str) -> dict[str, Any]:
 
 
 def _step_change(job_id: str, event: Event, end_of_step: StepEnd) -> dict[str, Any]:
-    open_step = "attribute_exists(#steps.#step) AND #status <> :canceled AND #steps.#step.#status <> :succeeded"
+    open_step = (
+        "attribute_exists(#steps.#step) AND #status <> :canceled AND NOT #steps.#step.#status IN (:succeeded, :skipped)"
+    )
     shared: dict[str, Any] = {
         "step": event.step,
         "canceled": JobStatus.CANCELED,
         "succeeded": StepStatus.SUCCEEDED,
+        "skipped": StepStatus.SKIPPED,
         # the worker moves the job on at once; if its message is lost, a sweep does
         "due": timestamp(now(), plus=SWEEP_GRACE_SECONDS),
     }
     if isinstance(end_of_step, StepSucceeded):
         refs: dict[str, Any] = {"none": [], "refs": list(end_of_step.refs)} if end_of_step.refs else {}
         known = ", #refs = list_append(if_not_exists(#refs, :none), :refs)" if refs else ""
+        provider = event.callback.split("/")[0]
+        # a job that had failed is open again: should the worker's message be lost, a sweep must find it
         return _change(
             job_id,
             "SET #steps.#step.#status = :succeeded, #steps.#step.#result = :result, #steps.#step.#ended_at = :now, "
-            f"#due_at = :due{known} REMOVE #steps.#step.#error, #steps.#step.#lease_until",
+            f"#status = :running, #listing_by_status = :listing, #open = :open, #due_at = :due{known} "
+            "REMOVE #steps.#step.#error, #steps.#step.#lease_until, #ended_at, #expires_at",
             condition=open_step,
             result=json.dumps(dict(end_of_step.result)),
+            running=JobStatus.RUNNING,
+            listing=f"{JobStatus.RUNNING}#{provider}#{_shard(job_id)}",
+            open=str(_shard(job_id)),
             **refs,
             **shared,
         )
@@ -576,7 +578,7 @@ def get(job_id: str) -> Job | None:
 
 def cancel(job: Job) -> Job | None:
     """End an open job; what the platform still says of it is archived and changes nothing. None if it has ended."""
-    return end(job, JobStatus.CANCELED, after=(JobStatus.PENDING, JobStatus.RUNNING))
+    return end(job, JobStatus.CANCELED)
 
 
 def delete(job: Job) -> None:

@@ -1,0 +1,89 @@
+"""The sample events as the tests take them: the files in events/, and what events/README.md says of them."""
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tests.cloudformation import ROOT
+from tests.stack import CALLBACK_KEY, signed_query
+
+EVENTS = ROOT / "events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A line of a table in the README."""
+
+    certainty: str = ""
+    end: str = ""
+    """How the sample ends its step: succeeded or failed."""
+    detail: str | None = None
+    """The reference of a step that succeeded, if it has one; the error's code of one that failed."""
+
+
+def names() -> list[str]:
+    """Every sample: "videodb/upload/video_success"."""
+    return sorted(str(file.relative_to(EVENTS).with_suffix("")) for file in EVENTS.rglob("*.json"))
+
+
+def text(name: str) -> str:
+    return (EVENTS / f"{name}.json").read_text()
+
+
+def read(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads(text(name))
+    return event
+
+
+def rows() -> dict[str, Row]:
+    """The README's rows, by sample."""
+    found: dict[str, Row] = {}
+    for line in (EVENTS / "README.md").read_text().splitlines():
+        first, *cells = (cell.strip() for cell in line.strip("|").split(" | "))
+        if not (line.startswith("| ") and (name := re.fullmatch(r"`([\w/]+)`", first))):
+            continue
+        assert name[1] not in found, f"{name[1]} stands in the README twice"
+        if len(cells) < 4:
+            found[name[1]] = Row()
+            continue
+        end = re.fullmatch(r"(succeeded|failed)(?:: `(\S+)`)?", cells[3])
+        assert end, f"{name[1]}: {cells[3]} is no end of a step"
+        found[name[1]] = Row(certainty=cells[2], end=end[1], detail=end[2])
+    return found
+
+
+CALLBACK_SAMPLES = [name for name in names() if read(name).get("rawPath", "").startswith("/callbacks/")]
+ROWS = rows()
+
+
+def callback_of(sample: str) -> str:
+    """The callback of a callback's sample: "videodb/upload"."""
+    return sample.rpartition("/")[0]
+
+
+ONE_OF_EACH_CALLBACK = list({callback_of(sample): sample for sample in reversed(CALLBACK_SAMPLES)}.values())
+"""For what does not depend on the body."""
+
+
+def signed(sample: str, *, job: str = "job-1", attempt: int = 1, key: str = CALLBACK_KEY, **changes: Any) -> Any:
+    """A callback's sample, as it comes for this attempt at this job."""
+    return read(sample) | {"rawQueryString": signed_query(callback_of(sample), job, attempt, key=key)} | changes
+
+
+def body(event: dict[str, Any]) -> bytes:
+    """The body as it was sent."""
+    return base64.b64decode(event["body"]) if event["isBase64Encoded"] else event["body"].encode()
+
+
+def words(value: Any) -> set[str]:
+    """Every text in a JSON value that could be recognised elsewhere."""
+    match value:
+        case str():
+            return {value} if len(value) > 4 else set()
+        case dict():
+            return set().union(*map(words, value.values()))
+        case list():
+            return set().union(*map(words, value))
+    return set()
