@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class _Loader(yaml.SafeLoader):
-    """Intrinsic functions as single-key mappings: `!Ref Jobs` is {"Ref": "Jobs"}, `!GetAtt A.B` {"Fn::GetAtt": "A.B"}."""
+    """Intrinsic functions as mappings of one key: `!Ref Jobs` is {"Ref": "Jobs"}."""
 
 
 def _intrinsic(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:

@@ -32,8 +32,8 @@ def callbacks() -> list[str]:
 
 
 def function_of(folder: str) -> dict[str, Any]:
-    (found,) = (f for f in FUNCTIONS.values() if f["CodeUri"] == f"functions/{folder}")
-    return found
+    properties: dict[str, Any] = FUNCTIONS[logical_id_of(folder)]
+    return properties
 
 
 def logical_id_of(folder: str) -> str:

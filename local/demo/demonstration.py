@@ -9,10 +9,10 @@ from local.commands import LOGS, StackError
 from local.demo import strangers, verdict
 from local.demo.evidence import Evidence
 from local.demo.jobs_api import ApiError, JobsApi
-from local.demo.report import Finding, Report, Result
+from local.demo.report import Report
 from local.demo.scenarios import SCENARIOS
 from local.demo.screen import Screen, screen
-from local.demo.verdict import Run
+from local.demo.verdict import Result, Run
 from local.platforms.videodb import SimulatedVideoDb
 from local.stack import LocalStack
 
@@ -36,9 +36,11 @@ def main() -> int:
     shown = screen()
     try:
         report = _demonstrate(shown)
-    except (StackError, ApiError) as error:
+    except StackError as error:
         shown.say(f"\n{error}")
-        shown.say(_where_the_logs_are())
+        return 1
+    except ApiError as error:
+        shown.say(f"\n{error}\n{_where_the_logs_are()}")
         return 1
     shown.conclude(report, logs=_where_the_logs_are())
     return 0 if report.is_good else 1
@@ -64,25 +66,18 @@ def _demonstrate(shown: Screen) -> Report:
             api = JobsApi(stack.api_url, stack.api_key)
             api.is_up()
             begin("four forged callbacks, which must be refused")
-            forged = Finding(
-                what="four forged callbacks, one to each route: refused with 401, and nothing written",
-                differences=strangers.forge(stack, api),
-            )
+            forged = strangers.forge(stack, api)
             begin("a callback about work begun elsewhere, to be adopted")
-            elsewhere = Finding(
-                what="a callback about work begun elsewhere: adopted as a job; sent again: repeated",
-                differences=strangers.call_from_elsewhere(stack, api),
-            )
+            adopted = strangers.call_from_elsewhere(stack, api)
         with shown.board(runs) as show:
             _follow(api, runs, show)
         with shown.stages() as begin:
             begin("evidence: events, dead letters, what VideoDB has seen")
             evidence = Evidence(stack, videodb, api)
             results = _judge(runs, evidence)
-            strays = evidence.of_everybody(runs)
+            others = [forged, adopted, evidence.of_everybody(runs)]
             begin("stopping all of it")
             exits.close()
-    others = (forged, elsewhere, Finding(what="no other dead letters", differences=strays))
     return Report(results=results, others=others, seconds=time.monotonic() - began)
 
 

@@ -9,7 +9,7 @@ from video_jobs import queues
 from local import redrive
 from local.demo import verdict
 from local.demo.jobs_api import JobsApi
-from local.demo.verdict import Run, Seen
+from local.demo.verdict import Finding, Run, Seen
 from local.platforms.videodb import SimulatedVideoDb
 from local.stack import LocalStack
 
@@ -39,15 +39,16 @@ class Evidence:
                 _, event = queues.read_delivery(letter["Body"])
                 self._letters[event["redelivery"]["job_id"]] += 1
 
-    def of_everybody(self, runs: Sequence[Run]) -> list[str]:
+    def of_everybody(self, runs: Sequence[Run]) -> Finding:
         """What must not be, whoever it is about."""
         known = {run.job.job_id for run in runs if run.job}
         strange = [job_id for job_id in self._letters if job_id not in known]
         left = redrive.count(self._sqs, self._outputs["VideoDbStepsDeadLettersQueue"])
-        return [
-            *verdict.differs("dead letters of no job of ours", 0, len(strange)),
-            *verdict.differs("dead letters of the steps", 0, left),
+        differences = [
+            *verdict.differs("callbacks of unknown jobs among the dead letters", 0, len(strange)),
+            *verdict.differs("dead letters of VideoDbSteps", 0, left),
         ]
+        return Finding(what="no other dead letters", differences=differences)
 
     def _receive(self) -> list[dict[str, Any]]:
         answer = self._sqs.receive_message(

@@ -8,12 +8,12 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
-from video_jobs.api.views import EventView, JobView, StepView
+from video_jobs.api.views import JobView, StepView
 from video_jobs.jobs import StepStatus
 from video_jobs.platforms.videodb.plan import STEPS, StepName
 
 from local.demo.scenarios import CHAPTERS
-from local.demo.verdict import Run
+from local.demo.verdict import Finding, Result
 
 WIDE = 100
 FILE_COLUMNS = 19
@@ -36,27 +36,6 @@ LEGEND = (
     "In front: whether the job ended as it should. Steps (upload, index spoken words, index scenes, extract scenes): "
     "✓ done, ✗ failed, - skipped, · not reached. Callbacks, checks: of how many steps they told the end first."
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """A job in the end. No differences: it ended as it should."""
-
-    run: Run
-    events: Sequence[EventView]
-    differences: Sequence[str]
-
-    def ends_told_by(self, via: str) -> int:
-        """Of how many steps a callback, or a check, brought the end first."""
-        return sum(event.via == via and event.outcome == "recorded" for event in self.events)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What was found that is about no job of the demo; true if there are no differences."""
-
-    what: str
-    differences: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)

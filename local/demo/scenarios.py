@@ -23,7 +23,7 @@ class Scenario:
     source: str
     """The file's name, and the simulated VideoDB's knobs as a query."""
     shows: str
-    """In a few words: the table has 28 columns for it."""
+    """In a few words: the tables have 29 columns for it."""
     steps: tuple[StepStatus, ...] = EVERY_STEP_SUCCEEDS
     """How each step of the plan must end."""
     error: str | None = None

@@ -9,7 +9,7 @@ from video_jobs import tokens
 from video_jobs.platforms.videodb.plan import STEPS
 
 from local.demo.jobs_api import ApiError, JobsApi
-from local.demo.verdict import differs
+from local.demo.verdict import Finding, differs
 from local.platforms.videodb import payloads
 from local.stack import LocalStack
 
@@ -22,8 +22,8 @@ type Answer = tuple[int, str | None]
 """The HTTP status, and the outcome that the body names."""
 
 
-def forge(stack: LocalStack, api: JobsApi) -> list[str]:
-    """One callback to each route, signed with a key that is not the stack's. How it goes otherwise than it must."""
+def forge(stack: LocalStack, api: JobsApi) -> Finding:
+    """One callback to each route, signed with a key that is not the stack's."""
     urls = [tokens.callback_url(stack.api_url, f"videodb/{step}", FORGED_JOB, 1, key="a guess") for step in STEPS]
     with ThreadPoolExecutor() as threads:  # together, because each wakes its function up
         answers = list(threads.map(partial(send, BODY), urls))
@@ -32,19 +32,23 @@ def forge(stack: LocalStack, api: JobsApi) -> list[str]:
         for answer in answers
         for sentence in differs("a forged callback was answered", (401, "refused"), answer)
     ]
-    return [*differences, *differs("a job was made of it", False, api.has(FORGED_JOB))]
+    differences += differs("a job was made of them", False, api.has(FORGED_JOB))
+    what = "four forged callbacks, one to each route: refused with 401, and nothing written"
+    return Finding(what=what, differences=differences)
 
 
-def call_from_elsewhere(stack: LocalStack, api: JobsApi) -> list[str]:
-    """A well-signed callback about work that nobody began here, twice. How it goes otherwise than it must."""
+def call_from_elsewhere(stack: LocalStack, api: JobsApi) -> Finding:
+    """A well-signed callback about work that nobody began here, twice."""
     url = tokens.callback_url(stack.api_url, "videodb/upload", ELSEWHERE_JOB, 1, key=_callback_key(stack))
     first, again = send(BODY, url), send(BODY, url)
     job = api.job(ELSEWHERE_JOB)
-    return [
+    differences = [
         *differs("the callback was answered", (200, "adopted"), first),
         *differs("the same once more was answered", (200, "repeated"), again),
         *differs("the job that was made of it", ("succeeded", True), (job.status.value, job.adopted)),
     ]
+    what = "a callback about work begun elsewhere: adopted as a job; sent again: repeated"
+    return Finding(what=what, differences=differences)
 
 
 def send(body: bytes, url: str) -> Answer:

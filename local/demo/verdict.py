@@ -42,11 +42,34 @@ class Seen:
     """Its callbacks among the dead letters."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A job in the end. No differences: it ended as it should."""
+
+    run: Run
+    events: Sequence[EventView]
+    differences: Sequence[str]
+
+    def ends_told_by(self, via: str) -> int:
+        """Of how many steps a callback, or a check, brought the end first."""
+        return sum(event.via == via and event.outcome == "recorded" for event in self.events)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What was found that is about no job of the demo; true if there are no differences."""
+
+    what: str
+    differences: Sequence[str]
+
+
 def of_job(run: Run) -> list[str]:
     """How the job differs from what its scenario says, one sentence each; empty: it does not."""
     scenario, job = run.scenario, run.job
     if job is None:
         return ["it was never sent"]
+    if not run.over:
+        return [f"it was still {job.status} when the time was up: {_standing(job)}"]
     return [
         *differs("the job", scenario.ends, job.status),
         *differs("its steps", "/".join(scenario.steps), "/".join(step.status for step in job.steps)),
@@ -66,6 +89,10 @@ def of_evidence(run: Run, seen: Seen) -> list[str]:
 def differs(what: str, expected: object, found: object) -> Iterator[str]:
     if expected != found:
         yield f"{what}: {found}, where {expected} was expected"
+
+
+def _standing(job: JobView) -> str:
+    return ", ".join(f"{step.name} {step.status}" for step in job.steps)
 
 
 def _attempts(scenario: Scenario, job: JobView) -> Iterator[str]:

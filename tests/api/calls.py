@@ -84,7 +84,7 @@ def http_event(
         "routeKey": f"{method} {path}",
         "rawPath": path,
         "rawQueryString": urlencode(query),
-        "headers": ({"content-type": "application/json"} if body else {}) | headers,
+        "headers": ({"content-type": "application/json"} if body else {}) | dict(headers),
         "requestContext": {"http": http, "stage": "$default", "requestId": "request-1", "timeEpoch": 0},
         "isBase64Encoded": False,
     }

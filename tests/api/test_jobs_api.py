@@ -140,7 +140,7 @@ def test_chosen_steps_run_in_the_platforms_order_and_once() -> None:
 
 def test_options_are_kept_word_for_word() -> None:
     options = {
-        "upload": {"collection_id": "c-1", "name": "Vorlesung – 1 \U0001f3ac", "description": "a\nb"},
+        "upload": {"collection_id": "c-1", "name": "Größenlehre 1 \U0001f3ac", "description": "a\nb"},
         "index_spoken_words": {"language_code": "en_us", "segmentation_type": "llm", "force": True},
         "index_scenes": {
             "extraction_type": "time",
@@ -637,7 +637,7 @@ def test_lists_can_be_narrowed() -> None:
 @pytest.mark.parametrize("batch", ["a,b", "a&b=c", "é 日", "#1", "x" * 128])
 def test_a_batch_may_have_any_name(batch: str) -> None:
     ids = stored(1, batch=batch)
-    stored(1, offset=1, batch=batch.split(",")[0][:1])
+    stored(1, offset=1, batch=batch[0])
 
     assert listed(batch=batch) == ids
 

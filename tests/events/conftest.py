@@ -90,7 +90,7 @@ def functions(stack: Stack) -> Iterator[Functions]:
 
 
 class Stdout:
-    """Whatever stdout is at the moment: a logger holds the one of when it was made."""
+    """Whatever stdout is at the moment."""
 
     def write(self, text: str) -> int:
         return sys.stdout.write(text)
@@ -100,19 +100,16 @@ class Stdout:
 
 
 @pytest.fixture
-def log(stack: Stack, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+def log(stack: Stack, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """All that the functions have written since this was last asked for."""
     for function in {*map(callback_of, CALLBACK_SAMPLES), "pipeline/redeliver"}:
         handler(function)
-    loggers = [logger for logger in logging.root.manager.loggerDict.values() if hasattr(logger, "powertools_handler")]
-    outputs = {logger.powertools_handler for logger in loggers}
-    assert outputs
-    streams = {output: output.setStream(Stdout()) for output in outputs}
+    for logger in logging.root.manager.loggerDict.values():
+        if output := getattr(logger, "powertools_handler", None):
+            output.stream = Stdout()  # it held the one of when it was made, which may be closed by now
 
     def written() -> str:
         captured = capsys.readouterr()
         return captured.out + captured.err
 
-    yield written
-    for output, stream in streams.items():
-        output.setStream(stream)
+    return written

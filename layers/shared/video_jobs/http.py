@@ -1,7 +1,6 @@
 """Requests as an HTTP API hands them over (payload format 2.0), and answers as it takes them."""
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +31,7 @@ class Request:
             return text.encode("utf-8", "surrogatepass")
         try:
             return base64.b64decode(text, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # or its subclass binascii.Error
             raise MalformedBodyError(f"the body is not base64: {error}") from None
 
     @property

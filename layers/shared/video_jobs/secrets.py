@@ -38,6 +38,8 @@ def values(setting_name: str, *, fresh: bool = False) -> dict[str, str]:
     except TransformParameterError:
         raise SecretUnavailableError(f"the secret {name} is not JSON") from None
     if not isinstance(found, dict) or not found or not all(isinstance(v, str) and v for v in found.values()):
+        if not fresh:  # it may have been filled since it was cached
+            return values(setting_name, fresh=True)
         raise SecretUnavailableError(f'the secret {name} has no values: it must be a JSON object, {{"name": "value"}}')
     return found
 
