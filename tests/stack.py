@@ -116,6 +116,25 @@ class Stack:
         found = settings.dynamodb().scan(TableName=settings.setting("TABLE_NAME"))["Items"]
         return [item for item in map(_plain, found) if item["pk"].startswith(prefix)]
 
+    def clear(self) -> None:
+        """Forget every item and every message."""
+        for item in self.items():
+            key: Any = {"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}}
+            settings.dynamodb().delete_item(TableName=settings.setting("TABLE_NAME"), Key=key)
+        self.purge()
+
+    def purge(self) -> None:
+        """Lose every message, also those that somebody has in hand."""
+        for url in self.queue_urls.values():
+            settings.sqs().purge_queue(QueueUrl=url)
+
+    def received(self, queue: str, body: str) -> dict[str, Any]:
+        """A message, sent and taken: what an event source hands over."""
+        url = self.queue_urls[queue]
+        settings.sqs().send_message(QueueUrl=url, MessageBody=body)
+        (message,) = settings.sqs().receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
+        return sqs_event(message)
+
 
 def handler(name: str) -> Callable[[dict[str, Any], Any], Any]:
     """The handler in functions/<name>/app.py."""

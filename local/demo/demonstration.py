@@ -64,7 +64,7 @@ def _demonstrate(shown: Screen) -> Report:
             )
             begin("the first request to the API")
             api = JobsApi(stack.api_url, stack.api_key)
-            api.is_up()
+            api.probe()
             begin("four forged callbacks, which must be refused")
             forged = strangers.forge(stack, api)
             begin("a callback about work begun elsewhere, to be adopted")

@@ -9,7 +9,9 @@ import urllib3
 from video_jobs.api.views import EventPage, EventView, JobView
 
 TIMEOUT_SECONDS = 20
-PATIENT = urllib3.Retry(total=2, allowed_methods=None, status_forcelist=[502, 503, 504], backoff_factor=0.2)
+PATIENT = urllib3.Retry(
+    total=2, allowed_methods=None, status_forcelist=[502, 503, 504], backoff_factor=0.2, raise_on_status=False
+)
 
 
 class ApiError(Exception):
@@ -22,7 +24,7 @@ class JobsApi:
         self._headers = {"x-api-key": key, "content-type": "application/json"}
         self._connections = urllib3.PoolManager(timeout=TIMEOUT_SECONDS)
 
-    def is_up(self) -> None:
+    def probe(self) -> None:
         """Raises ApiError if it does not list jobs."""
         self._call("GET", "/jobs?limit=1", expected=HTTPStatus.OK)
 

@@ -90,12 +90,11 @@ def _jobs(results: Sequence[Result], *, wide: bool) -> Iterator[RenderableType]:
     """The columns' names, and a table for each chapter; all with the same columns."""
     yield _columns(wide=wide, named=True)
     for chapter in CHAPTERS:
-        told = [result for result in results if result.run.scenario in chapter.scenarios]
-        if told:
+        if told := [result for result in results if result.run.scenario in chapter.scenarios]:
+            yield Text(chapter.title, "bold")
             table = _columns(wide=wide, named=False)
             for result in told:
                 table.add_row(*_job(result, wide=wide))
-            yield Text(chapter.title, "bold")
             yield table
 
 

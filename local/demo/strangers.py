@@ -25,8 +25,11 @@ type Answer = tuple[int, str | None]
 def forge(stack: LocalStack, api: JobsApi) -> Finding:
     """One callback to each route, signed with a key that is not the stack's."""
     urls = [tokens.callback_url(stack.api_url, f"videodb/{step}", FORGED_JOB, 1, key="a guess") for step in STEPS]
-    with ThreadPoolExecutor() as threads:  # together, because each wakes its function up
-        answers = list(threads.map(partial(send, BODY), urls))
+    threads = ThreadPoolExecutor()
+    try:
+        answers = list(threads.map(partial(send, BODY), urls))  # together, because each wakes its function up
+    finally:
+        threads.shutdown(wait=False)  # Ctrl-C does not wait for them: they end with the stack
     differences = [
         sentence
         for answer in answers

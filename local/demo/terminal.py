@@ -113,8 +113,9 @@ class Board:
         yield self._columns(wide=wide, named=True)
         if len(self._runs) + len(CHAPTERS) <= lines:
             for chapter in CHAPTERS:
-                yield Text(chapter.title, "bold")
-                yield self._rows([run for run in self._runs if run.scenario in chapter.scenarios], wide=wide)
+                if told := [run for run in self._runs if run.scenario in chapter.scenarios]:
+                    yield Text(chapter.title, "bold")
+                    yield self._rows(told, wide=wide)
         else:
             yield self._rows(fitting(self._runs, lines), wide=wide)
         yield ""
