@@ -117,16 +117,16 @@ class Stack:
         return [item for item in map(_plain, found) if item["pk"].startswith(prefix)]
 
     def clear(self) -> None:
-        """Forget every item and every message."""
+        """Forget every item."""
         for item in self.items():
             key: Any = {"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}}
             settings.dynamodb().delete_item(TableName=settings.setting("TABLE_NAME"), Key=key)
-        self.purge()
 
     def purge(self) -> None:
-        """Lose every message, also those that somebody has in hand."""
-        for url in self.queue_urls.values():
-            settings.sqs().purge_queue(QueueUrl=url)
+        """Lose every message, also those that are on their way or that somebody has in hand."""
+        for name, url in self.queue_urls.items():  # a queue may be purged only once a minute
+            settings.sqs().delete_queue(QueueUrl=url)
+            assert settings.sqs().create_queue(QueueName=name)["QueueUrl"] == url
 
     def received(self, queue: str, body: str) -> dict[str, Any]:
         """A message, sent and taken: what an event source hands over."""

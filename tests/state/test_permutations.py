@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from video_jobs import settings, store
-from video_jobs.queues import StartMessage
+from video_jobs.jobs import Found, StepFailed, StepRunning, StepSucceeded
+from video_jobs.platforms.videodb.errors import from_message
+from video_jobs.queues import CheckMessage, StartMessage
 
-from tests.scripted import STEPS, ScriptedPlatform, new_job
+from tests.orders import Act, in_every_order
+from tests.scripted import STEPS, ScriptedPlatform, ScriptedStep, new_job
 from tests.stack import Context, Stack, sqs_event
 
 type State = Mapping[str, Any]
@@ -151,49 +154,113 @@ def test_every_order_of_callbacks_and_repeats_and_work_ends_in_the_same_state(
 
 # --- Everything at once: calls to the database in every order --------------------------------------------------------
 
-
-class Actor(threading.Thread):
-    """Somebody at work, who stops before each call to the database until it is their turn."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        super().__init__(daemon=True)
-        self._act = act
-        self._turn = threading.Semaphore(0)
-        self._stopped = threading.Semaphore(0)
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        self._turn.acquire()
-        try:
-            self._act()
-        except BaseException as error:  # the border of a thread: raised where it is waited for
-            self._error = error
-        self._stopped.release()
-
-    def stop(self) -> None:
-        self._stopped.release()
-        self._turn.acquire()
-
-    def go(self) -> bool:
-        """Go on to the next call, or to the end; whether there is more to come."""
-        self._turn.release()
-        self._stopped.acquire()
-        if self._error:
-            raise self._error
-        self.join(timeout=0)
-        return self.is_alive()
+DONE = Found(end=StepSucceeded(refs=("m-1",), result={"id": "m-1"}), body={"success": True, "data": {"id": "m-1"}})
+NOT_DONE = Found(end=StepFailed(error=from_message("Download failed.")), body={"success": False})
+ONE_SUCCEEDED: State = {"job": "succeeded", "refs": ["m-1"], "steps": {"upload": SUCCEEDED["steps"]["upload"]}}
+ONE_FAILED: State = {"job": "failed", "refs": [], "steps": {"upload": NEVER_UPLOADED["steps"]["upload"]}}
 
 
-@contextmanager
-def stopping() -> Iterator[None]:
-    """Within it, actors stop before each call to DynamoDB."""
-    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+class Stage:
+    """A job of one step, and those who act on it."""
 
-    def stopped(self: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
-        actor = threading.current_thread()
-        if isinstance(actor, Actor) and self.meta.service_model.service_name == "dynamodb":
-            actor.stop()
-        return original(self, operation, parameters)
+    def __init__(self, stack: Stack, checks: Sequence[StepRunning | Found]) -> None:
+        self._stack = stack
+        self.platform = ScriptedPlatform(steps={"upload": ScriptedStep(checks=checks)})
+        stack.clear()  # moto copies the whole table for each transaction
+        store.create(new_job(plan=["upload"]))
 
-    with patch.object(BaseClient, "_make_api_call", stopped):
-        yield
+    def submit(self) -> None:
+        """A worker that takes a start message, up to the platform's answer."""
+        self._take(StartMessage(job_id="job-1").model_dump_json())
+
+    def check(self, *, attempt: int = 1) -> None:
+        self._take(CheckMessage(job_id="job-1", step="upload", attempt=attempt, checks=0).model_dump_json())
+
+    def call_back(self, callback: Callback, *, attempt: int = 1) -> None:
+        answer = self._stack.callback(f"videodb/{callback.step}", callback.body, attempt=attempt)
+        assert answer["outcome"] in ("recorded", "stale")
+
+    def second_attempt(self) -> Act:
+        """Begins the second attempt; what remains is the platform's answer to it."""
+        job = store.get("job-1")
+        for _ in range(2):
+            job = job and store.claim(job, "upload", lease_seconds=90)
+        assert job is not None
+        return lambda: store.submitted(
+            job, "upload", platform_job_id="p", platform_status=None, check_in=0, deadline_in=60
+        )
+
+    def settle(self) -> State:
+        """What comes of it once every message is taken."""
+        self._stack.work("VideoDbSteps", self.platform.worker)
+        return state()
+
+    def _take(self, body: str) -> None:
+        event = sqs_event({"MessageId": "1", "ReceiptHandle": "1", "Body": body})
+        assert self.platform.worker(event, Context()) == {"batchItemFailures": []}
+
+
+@pytest.mark.parametrize(
+    ("checks", "callback", "end"),
+    [
+        pytest.param([StepRunning(), DONE], UPLOADED, ONE_SUCCEEDED, id="the check comes too early"),
+        pytest.param([DONE], UPLOADED, ONE_SUCCEEDED, id="the check knows it too"),
+        pytest.param([NOT_DONE], NOT_UPLOADED, ONE_FAILED, id="it fails"),
+    ],
+)
+def test_submit_callback_and_check_end_in_the_same_state_in_every_order(
+    stack: Stack, checks: list[StepRunning | Found], callback: Callback, end: State
+) -> None:
+    orders = in_every_order(
+        lambda: Stage(stack, checks), lambda stage: [stage.submit, lambda: stage.call_back(callback), stage.check]
+    )
+
+    ends = [stage.settle() for stage in orders]
+
+    assert len(ends) > 20
+    assert all(found == end for found in ends)
+
+
+def test_a_success_wins_over_a_failure_in_every_order(stack: Stack) -> None:
+    orders = in_every_order(
+        lambda: Stage(stack, [StepRunning()]),
+        lambda stage: [
+            stage.submit,
+            lambda: stage.call_back(NOT_UPLOADED),
+            lambda: stage.call_back(UPLOADED),
+        ],
+    )
+
+    ends = [stage.settle() for stage in orders]
+
+    assert len(ends) >= 20
+    assert all(found == ONE_SUCCEEDED for found in ends)
+
+
+def test_two_workers_with_the_same_job_ask_the_platform_once_in_every_order(stack: Stack) -> None:
+    orders = in_every_order(lambda: Stage(stack, [DONE]), lambda stage: [stage.submit, stage.submit])
+
+    ends = [(stage.settle(), stage.platform.submissions) for stage in orders]
+
+    assert len(ends) >= 6
+    assert all(found == (ONE_SUCCEEDED, 1) for found in ends)
+
+
+def test_a_failure_of_the_first_attempt_never_fails_the_second_in_every_order(stack: Stack) -> None:
+    orders = in_every_order(
+        lambda: Stage(stack, [StepRunning()]),
+        lambda stage: [
+            stage.second_attempt(),
+            lambda: stage.call_back(NOT_UPLOADED, attempt=1),
+            lambda: stage.check(attempt=2),
+        ],
+    )
+
+    ends = []
+    for stage in orders:
+        before = state()["steps"]["upload"]
+        stage.call_back(UPLOADED, attempt=2)
+        ends.append((before, stage.settle()))
+
+    assert len(ends) >= 10
+    assert all(found == (("running", None, None), ONE_SUCCEEDED) for found in ends)

@@ -4,6 +4,7 @@ A platform waits for the answer, for seconds at most, so nothing else happens be
 it is recorded, or kept on the Deliveries queue, or among its dead letters.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +20,9 @@ from video_jobs.jobs import StepEnd, now, timestamp
 
 LARGEST_BODY = 256 * 1024
 """Bytes. Ten thousand scenes are more; what came of them is then asked for by a check."""
+
+_JOB_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
+_ATTEMPT = re.compile(r"[0-9]{1,9}")
 
 type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -134,7 +138,7 @@ def prove(name: str, request: Request) -> Claim:
     if request.redelivery:
         return Claim(again=True, **request.redelivery)
     job_id, attempt, token = (request.parameter(part) for part in ("job", "attempt", "token"))
-    if not job_id or not token or not attempt or not (attempt.isascii() and attempt.isdecimal()) or len(attempt) > 9:
+    if not (job_id and attempt and token and _JOB_ID.fullmatch(job_id) and _ATTEMPT.fullmatch(attempt)):
         raise RefusedError("the URL is not one that we gave out")
     claim = Claim(job_id=job_id, attempt=int(attempt))
     keys = secrets.values("CALLBACK_KEYS_SECRET")
