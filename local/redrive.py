@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -53,21 +52,12 @@ def move(sqs: Any, *, source: str, to: str) -> int:
         ).get("Messages", [])
         if not messages:
             break
-        _succeed(sqs.send_message_batch(QueueUrl=to, Entries=[_entry(message) for message in messages]))
-        handles = [{"Id": m["MessageId"], "ReceiptHandle": m["ReceiptHandle"]} for m in messages]
-        _succeed(sqs.delete_message_batch(QueueUrl=source, Entries=handles))
+        for message in messages:  # one by one: a batch may hold no more than a single message may
+            attributes = message.get("MessageAttributes", {})
+            sqs.send_message(QueueUrl=to, MessageBody=message["Body"], MessageAttributes=attributes)
+            sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
         left -= len(messages)
     return total - left
-
-
-def _entry(message: Mapping[str, Any]) -> dict[str, Any]:
-    attributes = message.get("MessageAttributes", {})
-    return {"Id": message["MessageId"], "MessageBody": message["Body"], "MessageAttributes": attributes}
-
-
-def _succeed(answer: Mapping[str, Any]) -> None:
-    if failed := answer.get("Failed"):
-        raise StackError(f"SQS refused: {failed[0]['Code']} {failed[0].get('Message', '')}".rstrip())
 
 
 if __name__ == "__main__":

@@ -69,18 +69,11 @@ class ScriptedPlatform:
     """The steps by name, and a worker that believes this to be VideoDB."""
 
     steps: dict[str, ScriptedStep] = field(default_factory=lambda: {name: ScriptedStep() for name in STEPS})
-    inapplicable: frozenset[str] = frozenset()
+    applies: Callable[[Job, str], bool] = lambda _job, _step: True
 
     @property
     def worker(self) -> Handler:
-        return steps_worker(
-            Platform(
-                name="videodb",
-                steps=self.steps,
-                applies=lambda _job, step: step not in self.inapplicable,
-                client=None,
-            )
-        )
+        return steps_worker(Platform(name="videodb", steps=self.steps, applies=self.applies, client=None))
 
     @property
     def submissions(self) -> int:

@@ -76,7 +76,7 @@ def _demonstrate(shown: Screen) -> Report:
             evidence = Evidence(stack, videodb, api)
             results = _judge(runs, evidence)
             others = [forged, adopted, evidence.of_everybody(runs)]
-            begin("stopping all of it")
+            begin("stopping all of it, and removing its files")
             exits.close()
     return Report(results=results, others=others, seconds=time.monotonic() - began)
 

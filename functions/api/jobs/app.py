@@ -140,7 +140,7 @@ def list_jobs(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> JobPage:
-    if cursor is not None and not re.fullmatch(r"[0-9T:.Z-]{20,30}#.+", cursor, re.DOTALL):
+    if cursor is not None and not re.fullmatch(r"[0-9T:.Z-]{20,30}#[\w.-]{1,128}", cursor, re.ASCII):
         raise _not_a_cursor()
     providers = (provider,) if provider else PROVIDERS
     if batch is not None:

@@ -16,10 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from video_jobs import jsontext, queues, secrets, settings, store, tokens
 from video_jobs.http import MalformedBodyError, Request, json_answer
-from video_jobs.jobs import StepEnd, now, timestamp
-
-LARGEST_BODY = 256 * 1024
-"""Bytes. Ten thousand scenes are more; what came of them is then asked for by a check."""
+from video_jobs.jobs import LARGEST_BODY, StepEnd, now, timestamp
 
 _JOB_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _ATTEMPT = re.compile(r"[0-9]{1,9}")

@@ -31,6 +31,9 @@ class StepStatus(StrEnum):
     SKIPPED = "skipped"  # does not apply to this medium
 
 
+LARGEST_BODY = 256 * 1024
+"""Bytes of a platform's body that we take and archive. Ten thousand scenes are more; a check learns their id."""
+
 type MediaType = Literal["video", "audio", "image"]
 
 

@@ -4,9 +4,11 @@ Two messages: `start` moves a job, wherever it stands, and `check` asks the plat
 late, twice or not at all: each looks at the job first, and claims what it does by a conditional write.
 """
 
+import hashlib
 import json
 import math
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +18,13 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from pydantic import Field, TypeAdapter, ValidationError
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import Field, TypeAdapter
 
 from video_jobs import queues, secrets, settings, store, tokens
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.jobs import (
+    LARGEST_BODY,
     Found,
     Job,
     JobError,
@@ -38,6 +42,8 @@ from video_jobs.queues import CheckMessage, StartMessage
 LEASE_SECONDS = 90
 """How long a worker may take to submit a step: more than its timeout, so that no two ask for the same attempt."""
 LONGEST_BACKOFF_SECONDS = 300
+LONGEST_ASKED_WAIT_SECONDS = 3600
+"""How long a platform may have us wait before the next attempt."""
 CHECK_GROWTH = 1.5
 LONGEST_CHECK_SECONDS = 900
 
@@ -83,9 +89,9 @@ def steps_worker[C](platform: Platform[C]) -> Handler:
 
     def take(record: SQSRecord) -> None:
         logger.clear_state()
-        message = _message.validate_json(record.body)
-        logger.append_keys(provider=platform.name, job_id=message.job_id, action=message.action)
         try:
+            message = _message.validate_json(record.body)
+            logger.append_keys(provider=platform.name, job_id=message.job_id, action=message.action)
             if isinstance(message, StartMessage):
                 start(platform, message.job_id, record)
             else:
@@ -109,7 +115,7 @@ def steps_worker[C](platform: Platform[C]) -> Handler:
 def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
     """Move a job: end it, start its current step, or look after one that nobody has heard of."""
     job = store.get(job_id)
-    if job is None or job.status == JobStatus.CANCELED:
+    if job is None or job.status.ended:
         logger.info("gone")
         return
     name = job.current
@@ -125,7 +131,10 @@ def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
             if _past(step.next_check_at, grace=store.SWEEP_GRACE_SECONDS):
                 _check(platform, job, name)
         case StepStatus.SUBMITTING if not _past(step.lease_until):
+            # or was, and broke off: this message looks again when that is known
             logger.info("somebody is at it")
+            _come_again(platform, record, delay=LEASE_SECONDS)
+            raise ComesAgainError("leased")
         case _ if not _past(step.not_before):
             logger.info("too early")
         case _:
@@ -142,18 +151,19 @@ def _begin[C](platform: Platform[C], job: Job, name: str, record: SQSRecord) -> 
     if job.steps[name].attempt >= job.steps[name].attempt_limit:
         _record(job, name, Found(end=StepFailed(error=_abandoned(job.steps[name])), body={}), via="start")
         return
+    url = _callback_url(job, name)  # before the claim: an attempt that lacks its URL is none
     claimed = store.claim(job, name, lease_seconds=LEASE_SECONDS)
     if claimed is None:
         logger.info("somebody else has it")
         return
     logger.append_keys(attempt=claimed.steps[name].attempt)
-    _submit(platform, claimed, name, record)
+    _submit(platform, claimed, name, url, record)
 
 
-def _submit[C](platform: Platform[C], job: Job, name: str, record: SQSRecord) -> None:
+def _submit[C](platform: Platform[C], job: Job, name: str, url: str, record: SQSRecord) -> None:
     """Ask the platform, and store what it says."""
     try:
-        answer = platform.steps[name].submit(platform.client, job, callback_url=_callback_url(job, name))
+        answer = platform.steps[name].submit(platform.client, job, callback_url=url)
     except TransientError as fault:
         _try_again(platform, job, name, fault, record)
     except RefusedByPlatformError as refusal:
@@ -164,20 +174,34 @@ def _submit[C](platform: Platform[C], job: Job, name: str, record: SQSRecord) ->
             _record(job, name, answer, via="submit")
             return
         interval = float(settings.number("CHECK_INTERVAL_SECONDS"))
-        running = store.submitted(
-            job,
-            name,
-            platform_job_id=answer.platform_job_id,
-            platform_status=answer.platform_status,
-            check_in=interval,
-            deadline_in=settings.number("STEP_DEADLINE_SECONDS"),
+        running = _insist(
+            lambda: store.submitted(
+                job,
+                name,
+                platform_job_id=answer.platform_job_id,
+                platform_status=answer.platform_status,
+                check_in=interval,
+                deadline_in=settings.number("STEP_DEADLINE_SECONDS"),
+            )
         )
         logger.info("submitted", extra={"platform_job_id": answer.platform_job_id})
         if running:
             _send_check(running, name, delay=interval)
 
 
+def _insist[T](write: Callable[[], T]) -> T:
+    """Try a write for some seconds: what the platform has accepted costs money to ask for again."""
+    for wait in (0.2, 0.4, 0.8, 1.6, 3.2):
+        try:
+            return write()
+        except (BotoCoreError, ClientError):
+            logger.warning("tries to store it again", exc_info=True)
+            time.sleep(wait)
+    return write()
+
+
 def _callback_url(job: Job, name: str) -> str:
+    """For the step's next attempt."""
     try:
         key = secrets.values("CALLBACK_KEYS_SECRET")["current"]
     except KeyError:
@@ -186,7 +210,7 @@ def _callback_url(job: Job, name: str) -> str:
         settings.setting("CALLBACK_BASE_URL"),
         f"{job.provider}/{name}",
         job.job_id,
-        job.steps[name].attempt,
+        job.steps[name].attempt + 1,
         key=key,
     )
 
@@ -200,8 +224,7 @@ def _try_again[C](platform: Platform[C], job: Job, name: str, fault: TransientEr
         _record(job, name, Found(end=StepFailed(error=fault.error), body={"message": str(fault)}), via="submit")
         return
     attempts = job.retry.max_attempts - tries_left
-    delay = max(_backoff(job.retry.base_delay, attempts), fault.wait_seconds or 0)
-    delay = min(math.ceil(delay), LONGEST_BACKOFF_SECONDS)
+    delay = max(_backoff(job.retry.base_delay, attempts), min(fault.wait_seconds or 0, LONGEST_ASKED_WAIT_SECONDS))
     store.queue_again(job, name, error=fault.error, delay=delay)
     _come_again(platform, record, delay=delay)
     raise ComesAgainError(str(fault))
@@ -258,9 +281,12 @@ def _check[C](platform: Platform[C], job: Job, name: str) -> None:
     logger.append_keys(step=name, attempt=step.attempt)
     try:
         found = platform.steps[name].check(platform.client, job, step)
-    except (TransientError, RefusedByPlatformError, ValidationError) as fault:
+    except (TransientError, RefusedByPlatformError) as fault:
         # no answer about the step; the deadline limits how often it is asked for
-        logger.warning("check failed", extra={"reason": type(fault).__name__})
+        logger.warning("check failed", extra={"reason": str(fault)})
+        found = StepRunning()
+    except Exception:  # the border: not even a mistake of ours may keep a step from reaching its deadline
+        logger.exception("check failed")
         found = StepRunning()
     if isinstance(found, Found):
         _record(job, name, found, via="check")
@@ -268,7 +294,8 @@ def _check[C](platform: Platform[C], job: Job, name: str) -> None:
         _record(job, name, Found(end=StepFailed(error=_timed_out(step)), body={}), via="check")
     else:
         interval = float(settings.number("CHECK_INTERVAL_SECONDS"))
-        delay = min(interval * CHECK_GROWTH ** (step.checks + 1), LONGEST_CHECK_SECONDS)
+        growth = CHECK_GROWTH ** min(step.checks + 1, 30)  # long before that it has reached its longest
+        delay = min(interval * growth, LONGEST_CHECK_SECONDS)
         running = store.checked(
             job, name, progress=found.progress, platform_status=found.platform_status, next_in=delay
         )
@@ -300,7 +327,7 @@ def _record(job: Job, name: str, found: Found, *, via: str) -> None:
     event = store.Event(
         callback=f"{job.provider}/{name}",
         attempt=job.steps[name].attempt,
-        body=json.dumps(dict(found.body)),
+        body=_archived(found.body),
         via=via,
         headers={},
         received_at=timestamp(now()),
@@ -308,6 +335,15 @@ def _record(job: Job, name: str, found: Found, *, via: str) -> None:
     outcome = store.record(job.job_id, event, found.end)
     logger.info(outcome, extra={"via": via, "end": type(found.end).__name__})
     queues.send_start(job.provider, job.job_id)
+
+
+def _archived(body: Mapping[str, Any]) -> str:
+    """A body that we asked for, as it goes into the archive: what is too large can be asked for again."""
+    text = json.dumps(dict(body), ensure_ascii=False)
+    size = len(text.encode())
+    if size <= LARGEST_BODY:
+        return text
+    return json.dumps({"omitted": "too large", "bytes": size, "sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
 def _end(job: Job, status: JobStatus) -> None:

@@ -10,6 +10,7 @@ import json
 import random
 import re
 import time
+import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ SHARDS = 4
 """Over how many index partitions the jobs of a provider are spread; one takes about 1,000 writes a second."""
 SWEEP_GRACE_SECONDS = 120
 """How long after a job should have moved a sweep takes it that its message was lost."""
+SWEPT_AGAIN_SECONDS = 900
+"""How long after a sweep has sent a message it sends another one: a queue that stands is not helped by more of them."""
 _DAY = 86400
 _CONFLICT_TRIES = 4
 _LOOKED_THROUGH = 1000
@@ -112,7 +115,7 @@ def _expiry(moment: datetime) -> int:
 def _step_item(step: Step) -> dict[str, Any]:
     item = step.model_dump(mode="json", exclude_none=True)
     if step.result is not None:
-        item["result"] = json.dumps(step.result)
+        item["result"] = json.dumps(step.result, ensure_ascii=False)
     return item
 
 
@@ -147,13 +150,16 @@ def _to_job(item: Mapping[str, Any]) -> Job | None:
 # --- Writes --------------------------------------------------------------------------------------------------------
 
 
-def _change(job_id: str, update: str, *, condition: str, step: str = "", **values: Any) -> dict[str, Any]:
-    """An UpdateItem request, which also notes when (:now), and that, the job changed.
+def _change(
+    job_id: str, update: str, *, condition: str, step: str = "", counted: bool = True, **values: Any
+) -> dict[str, Any]:
+    """An UpdateItem request, which also notes when (:now), and that, the job changed, unless it is not `counted`.
 
     In the expressions #name is the attribute of that name, and #step the attribute of the step's name.
     """
-    update = re.sub(r"^SET ", "SET #updated_at = :now, ", update) + " ADD #version :one"
-    values |= {"now": timestamp(now()), "one": 1}
+    if counted:
+        update = re.sub(r"^SET ", "SET #updated_at = :now, ", update) + " ADD #version :one"
+        values |= {"now": timestamp(now()), "one": 1}
     names = {f"#{name}": name for name in re.findall(r"#(\w+)", update + condition)}
     if "#step" in names:
         names["#step"] = step
@@ -169,12 +175,17 @@ def _change(job_id: str, update: str, *, condition: str, step: str = "", **value
 
 def _apply(request: dict[str, Any]) -> Job:
     """Make the change, or raise ConflictError if its condition does not hold."""
-    try:
-        answer = settings.dynamodb().update_item(**request, ReturnValues="ALL_NEW")
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-            raise ConflictError(request["ConditionExpression"]) from None
-        raise
+    for remaining in reversed(range(_CONFLICT_TRIES)):
+        try:
+            answer = settings.dynamodb().update_item(**request, ReturnValues="ALL_NEW")
+            break
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ConditionalCheckFailedException":
+                raise ConflictError(request["ConditionExpression"]) from None
+            if code != "TransactionConflictException" or not remaining:
+                raise
+            time.sleep(random.uniform(0, 0.05))  # a callback of the same job is being recorded
     job = _to_job(answer["Attributes"])
     if job is None:
         raise ConflictError("the job is deleted")
@@ -232,7 +243,7 @@ def create(job: Job) -> Job:
 
 
 _OPEN = "#status IN (:pending, :running)"
-_OPEN_VALUES = {"pending": JobStatus.PENDING, "running": JobStatus.RUNNING}
+_OPEN_VALUES: dict[str, Any] = {"pending": JobStatus.PENDING, "running": JobStatus.RUNNING}
 
 
 def claim(job: Job, step: str, *, lease_seconds: int) -> Job | None:
@@ -240,13 +251,16 @@ def claim(job: Job, step: str, *, lease_seconds: int) -> Job | None:
     moment = now()
     # a step that has moved since it was read is not ours
     free = f"#steps.#step.#attempt = :attempt AND #steps.#step.#status = :was AND {_OPEN}"
+    # the SDK sends it again if the answer is lost: then it is ours already
+    ours = "#steps.#step.#claim = :claim"
     request = _change(
         job.job_id,
         "SET #steps.#step.#status = :submitting, #steps.#step.#attempt = :next, #steps.#step.#lease_until = :lease, "
-        "#steps.#step.#started_at = if_not_exists(#steps.#step.#started_at, :now), #status = :running, "
-        "#listing_by_status = :listing, #due_at = :due REMOVE #steps.#step.#not_before",
-        condition=free,
+        "#steps.#step.#claim = :claim, #steps.#step.#started_at = if_not_exists(#steps.#step.#started_at, :now), "
+        "#status = :running, #listing_by_status = :listing, #due_at = :due REMOVE #steps.#step.#not_before",
+        condition=f"({free}) OR {ours}",
         step=step,
+        claim=uuid.uuid4().hex,
         attempt=job.steps[step].attempt,
         was=job.steps[step].status,
         next=job.steps[step].attempt + 1,
@@ -408,7 +422,9 @@ def record(job_id: str, event: Event, end_of_step: StepEnd, *, replay: bool = Fa
     for _ in range(_CONFLICT_TRIES):
         outcome = Recorded.RECORDED
         put = _put(_event_item(job_id, event, outcome), condition=None if replay else "attribute_not_exists(pk)")
-        change = _step_change(job_id, event, end_of_step) | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        change = _step_change(job_id, event, end_of_step, replay=replay) | {
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD"
+        }
         refs = [{"Put": _put(_ref_item(job_id, event, ref))} for ref in _refs(end_of_step)]
         reasons = _transact([{"Put": put}, {"Update": change}, *refs])
         if not reasons:
@@ -450,7 +466,7 @@ def _ref_item(job_id: str, event: Event, ref: str) -> dict[str, Any]:
     return {"pk": f"REF#{provider}#{ref}", "sk": "REF", "job_id": job_id, "expires_at": _expiry(now())}
 
 
-def _step_change(job_id: str, event: Event, end_of_step: StepEnd) -> dict[str, Any]:
+def _step_change(job_id: str, event: Event, end_of_step: StepEnd, *, replay: bool) -> dict[str, Any]:
     open_step = (
         "attribute_exists(#steps.#step) AND #status <> :canceled AND NOT #steps.#step.#status IN (:succeeded, :skipped)"
     )
@@ -473,19 +489,23 @@ def _step_change(job_id: str, event: Event, end_of_step: StepEnd) -> dict[str, A
             f"#status = :running, #listing_by_status = :listing, #open = :open, #due_at = :due{known} "
             "REMOVE #steps.#step.#error, #steps.#step.#lease_until, #ended_at, #expires_at",
             condition=open_step,
-            result=json.dumps(dict(end_of_step.result)),
+            result=json.dumps(dict(end_of_step.result), ensure_ascii=False),
             running=JobStatus.RUNNING,
             listing=f"{JobStatus.RUNNING}#{provider}#{_shard(job_id)}",
             open=str(_shard(job_id)),
             **refs,
             **shared,
         )
+    # one that is queued again has been given another attempt: the last one's failure is known, or forgiven
+    forgiven: dict[str, Any] = {} if replay else {"queued": StepStatus.QUEUED}
+    settled = "(:failed, :queued)" if forgiven else "(:failed)"
     return _change(
         job_id,
         "SET #steps.#step.#status = :failed, #steps.#step.#error = :error, #steps.#step.#ended_at = :now, "
         "#due_at = :due REMOVE #steps.#step.#lease_until",
-        condition=f"{open_step} AND #steps.#step.#status <> :failed AND #steps.#step.#attempt <= :attempt",
+        condition=f"{open_step} AND NOT #steps.#step.#status IN {settled} AND #steps.#step.#attempt <= :attempt",
         failed=StepStatus.FAILED,
+        **forgiven,
         error=end_of_step.error.model_dump(mode="json"),
         attempt=event.attempt,
         **shared,
@@ -540,18 +560,26 @@ def _adopt(job_id: str, event: Event, end_of_step: StepEnd, *, exists: bool) -> 
 def _adopt_step(job: Job) -> dict[str, Any]:
     """One more step, that of `job`, for an adopted job; if the step failed, so did the job."""
     (step,) = job.plan
+    item = _job_item(job)
     failed = job.status == JobStatus.FAILED
     return _change(
         job.job_id,
         "SET #steps.#step = :made, #plan = list_append(#plan, :plan), #refs = list_append(#refs, :refs)"
-        + (", #status = :failed, #listing_by_status = :listing" if failed else ""),
+        + (
+            ", #status = :failed, #listing_by_status = :listing, #ended_at = :now, #expires_at = :expiry"
+            if failed
+            else ""
+        )
+        + (" REMOVE #open, #due_at" if failed else ""),
         condition="attribute_not_exists(#steps.#step) AND #adopted = :true",
         step=step,
-        made=_step_item(job.steps[step]),
+        made=item["steps"][step],
         plan=list(job.plan),
         refs=list(job.refs),
         true=True,
-        **({"failed": job.status, "listing": _job_item(job)["listing_by_status"]} if failed else {}),
+        **(
+            {"failed": job.status, "listing": item["listing_by_status"], "expiry": item["expires_at"]} if failed else {}
+        ),
     )
 
 
@@ -602,8 +630,24 @@ def delete(job: Job) -> None:
         raise
     events = ({"pk": f"JOB#{job.job_id}", "sk": f"EVENT#{event_id}"} for event_id in _event_ids(job.job_id))
     refs = ({"pk": f"REF#{job.provider}#{ref}", "sk": "REF"} for ref in dict.fromkeys(job.refs))
-    for key in (*events, *refs):
+    for key in events:
         settings.dynamodb().delete_item(TableName=table, Key=_wire(key))
+    for key in refs:
+        _delete_own(table, key, job.job_id)
+
+
+def _delete_own(table: str, key: Mapping[str, str], job_id: str) -> None:
+    """Delete a reference, unless another job has it by now."""
+    try:
+        settings.dynamodb().delete_item(
+            TableName=table,
+            Key=_wire(key),
+            ConditionExpression="job_id = :job_id",
+            ExpressionAttributeValues=_wire({":job_id": job_id}),
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
 
 
 def _event_ids(job_id: str) -> Iterator[str]:
@@ -694,9 +738,12 @@ def _newest(index: str, value: str, *, limit: int, before: str | None) -> "Query
 
 
 def overdue() -> Iterator[dict[str, Any]]:
-    """Open jobs that should have moved by now, the longest overdue first in each shard: job_id, provider, due_at."""
+    """Open jobs that should have moved by now, the longest overdue first in each shard: job_id, provider, due_at.
+
+    The shards come in another order each time, so that none is always the one that a time-out leaves out.
+    """
     paginator = settings.dynamodb().get_paginator("query")
-    for shard in range(SHARDS):
+    for shard in random.sample(range(SHARDS), SHARDS):
         pages = paginator.paginate(
             TableName=settings.setting("TABLE_NAME"),
             IndexName="open",
@@ -714,8 +761,9 @@ def postpone(job_id: str, *, due_at: str) -> Job | None:
         _change(
             job_id,
             "SET #due_at = :later",
+            counted=False,  # nothing about the job has changed: who is about to end it may
             condition="#due_at = :due_at AND attribute_exists(#open)",
-            later=timestamp(now(), plus=SWEEP_GRACE_SECONDS),
+            later=timestamp(now(), plus=SWEPT_AGAIN_SECONDS),
             due_at=due_at,
         )
     )

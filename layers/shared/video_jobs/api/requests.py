@@ -37,7 +37,7 @@ class JobRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     source: SourceUrl | None = None
-    media_id: str | None = Field(default=None, min_length=1, max_length=256)
+    media_id: str | None = Field(default=None, min_length=1, max_length=256, pattern=r"[^.]")
     media_type: MediaType | None = None
     batch: str | None = Field(default=None, min_length=1, max_length=128)
     """A label of yours, to list jobs by."""
@@ -74,8 +74,8 @@ class JobRequest(BaseModel):
 
     @property
     def digest(self) -> str:
-        """The same for requests that ask for the same."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """The same for requests that say the same; what they leave out may get other defaults in a later release."""
+        canonical = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

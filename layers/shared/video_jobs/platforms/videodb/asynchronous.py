@@ -18,11 +18,21 @@ if TYPE_CHECKING:
     from video_jobs.platforms.videodb.client import VideoDb
 
 _RUNNING = {"pending", "queued", "processing", "in progress", "in_progress", "running"}
+_DONE = {"done", "completed", "complete", "success", "succeeded", "available", "ready", "indexed"}
+_FAILED = {"failed", "failure", "error"}
 
 
 def running(status: Any) -> bool:
     """Whether a status word means that there is more to come."""
     return isinstance(status, str) and status.lower() in _RUNNING
+
+
+def succeeded(status: Any) -> bool | None:
+    """Whether a status word means a good end or a bad one; None for a word that means neither, or nobody knows."""
+    word = status.lower() if isinstance(status, str) else None
+    if word in _DONE:
+        return True
+    return False if word in _FAILED else None
 
 
 def submit[N: Notice](
@@ -58,23 +68,34 @@ def poll[N: Notice](
         if refusal.status == 404:
             return None
         raise  # about us, not about the job: it is asked after again
-    if running(answer.get("status")):
-        return StepRunning(progress=_fraction(answer.get("data")), platform_status=answer["status"])
-    inner = answer.get("response")
-    return _found(inner if isinstance(inner, dict) else answer, notice, decide)
+    status = answer.get("status")
+    if status is not None and succeeded(status) is None:
+        word = status if isinstance(status, str) else None
+        return StepRunning(progress=_fraction(answer.get("data")), platform_status=word)
+    return _found(_ended(answer), notice, decide)
 
 
 def _accepted(answer: Mapping[str, Any]) -> Submitted | None:
-    """The asynchronous job that an answer names; None if it names none."""
+    """The asynchronous job that an answer announces, and its id if it tells; None if it announces none."""
     data = answer.get("data")
-    if not isinstance(data, dict) or not (running(answer.get("status")) or "output_url" in data):
-        return None
-    job = data.get("id")
+    named = data if isinstance(data, dict) else {}
     status = answer.get("status")
+    if not running(status) and "output_url" not in named:
+        return None
+    job = named.get("id")
     return Submitted(
-        platform_job_id=job if isinstance(job, str) and job else None,
+        platform_job_id=job if isinstance(job, str) and job.strip(".") else None,
         platform_status=status if isinstance(status, str) else None,
     )
+
+
+def _ended(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The body that the callback would have had: in `response` (SDK), in `result` (docs), or the answer itself."""
+    inner = next((found for key in ("response", "result") if isinstance(found := answer.get(key), dict)), None)
+    if inner is not None and "success" not in inner and "data" not in inner:
+        inner = {"data": inner}
+    body = {"success": True} | dict(answer if inner is None else inner)
+    return body | {"success": False} if succeeded(answer.get("status")) is False else body
 
 
 def _found[N: Notice](body: Mapping[str, Any], notice: type[N], decide: Callable[[N], StepEnd]) -> Found | None:

@@ -41,9 +41,9 @@ class VideoDb:
         return self._call("GET", path, None)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
-        status, answer = self._send(method, path, body, api_key=_api_key())
-        if status == 401 and (newer := secrets.newer_values("VIDEODB_API_KEY_SECRET")):
-            status, answer = self._send(method, path, body, api_key=newer["api_key"])
+        status, answer = self._send(method, path, body, api_key=_api_key() or "")
+        if status == 401 and (newer := _api_key(newer=True)):
+            status, answer = self._send(method, path, body, api_key=newer)
         if not 200 <= status < 300:
             raise _refusal(answer, status=status)
         return answer
@@ -70,6 +70,8 @@ class VideoDb:
             parsed = jsontext.read(answer.data)
         except jsontext.NotJsonError:
             parsed = None
+        if not 200 <= answer.status < 300:
+            return answer.status, parsed if isinstance(parsed, dict) else {}
         if not isinstance(parsed, dict):
             raise TransientError(unavailable(f"VideoDB answered {answer.status} with something that is not JSON"))
         return answer.status, parsed
@@ -92,20 +94,34 @@ def unavailable(message: str) -> JobError:
     )
 
 
-def _api_key() -> str:
+def _api_key(*, newer: bool = False) -> str | None:
+    """The API key; with `newer` as it is now, or None if it was read a moment ago.
+
+    Raises TransientError if there is none that an HTTP header can hold. Nothing of it is ever in a message.
+    """
     try:
-        return secrets.values("VIDEODB_API_KEY_SECRET")["api_key"]
-    except (secrets.SecretUnavailableError, KeyError) as error:
-        message = "the secret has no api_key" if isinstance(error, KeyError) else str(error)
-        raise TransientError(
-            JobError(
-                code="not_configured",
-                message=message,
-                cause="The stack has no VideoDB API key",
-                action='Put {"api_key": "sk-…"} into the stack\'s VideoDbApiKey secret, then retry',
-                retryable=True,
-            )
-        ) from None
+        read = secrets.newer_values if newer else secrets.values
+        values = read("VIDEODB_API_KEY_SECRET")
+    except secrets.SecretUnavailableError as error:
+        raise _not_configured(str(error)) from None
+    if values is None:
+        return None
+    key = values.get("api_key", "").strip()  # a line break comes with many a copied key
+    if not key or not (key.isascii() and key.isprintable()):
+        raise _not_configured("the secret has no api_key, or one that is not plain text")
+    return key
+
+
+def _not_configured(message: str) -> TransientError:
+    return TransientError(
+        JobError(
+            code="not_configured",
+            message=message,
+            cause="The stack has no VideoDB API key",
+            action='Put {"api_key": "sk-…"} into the stack\'s VideoDbApiKey secret, then retry',
+            retryable=True,
+        )
+    )
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

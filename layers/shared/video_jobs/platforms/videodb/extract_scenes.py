@@ -77,13 +77,15 @@ def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | Fou
 
 
 def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
-    """How the extraction stands: the job's answer, or else the video's only collection.
+    """How the extraction stands: the job's answer, or else the only collection of a video that the job uploaded.
 
-    With several collections nobody can tell which one is ours: then the callback, or the deadline, decides.
+    Of a video that was there before, nobody can tell which collection is ours: the callback, or the deadline, decides.
     """
     found = asynchronous.poll(client, step.platform_job_id, ExtractScenesCallback, decide)
     if found is not None:
         return found
+    if job.media_id:
+        return StepRunning()
     data = client.get(_path(job)).get("data")
     match data.get("scene_collections") if isinstance(data, dict) else None:
         case [dict(collection)]:

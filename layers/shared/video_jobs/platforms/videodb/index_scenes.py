@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from video_jobs.platforms.videodb.client import VideoDb
 
 _EXISTS = re.compile(r"id (\S{1,256}) already exists", re.IGNORECASE)
-_READY = {"done", "ready", "completed", "complete", "available", "indexed"}
 
 
 class IndexScenesOptions(BaseModel):
@@ -70,25 +69,28 @@ def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | Fou
 
 
 def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
-    """How the index stands: the job's answer, or else the index of our name among the video's."""
+    """How the index stands: the job's answer, or else the index that bears the job's name."""
     found = asynchronous.poll(client, step.platform_job_id, IndexScenesCallback, decide)
     if found is not None:
         return found
+    options = _options(job)
+    if options.name:
+        return StepRunning()  # an older index may have the caller's name
     data = client.get(_path(job)).get("data")
     listed = data.get("scene_indexes") if isinstance(data, dict) else None
-    name = _name(job, _options(job))
+    name = _name(job, options)
     ours = [index for index in listed or [] if isinstance(index, dict) and index.get("name") == name]
     return _stands(ours[-1]) if ours else StepRunning()
 
 
 def _stands(index: dict[str, Any]) -> StepRunning | Found:
     """What a listed index's status means; VideoDB does not document its words."""
-    status = str(index.get("status", "")).lower()
-    if status in _READY:
-        return Found(end=decide(IndexScenesCallback.model_validate({"success": True, "data": index})), body=index)
-    if status in ("failed", "error"):
-        return Found(end=decide(IndexScenesCallback.model_validate(index | {"success": False})), body=index)
-    return StepRunning(platform_status=status or None)
+    status = index.get("status")
+    good = asynchronous.succeeded(status)
+    if good is None:
+        return StepRunning(platform_status=status if isinstance(status, str) else None)
+    said = {"success": good, "data": index, "message": index.get("message")}
+    return Found(end=decide(IndexScenesCallback.model_validate(said)), body=index)
 
 
 def _options(job: Job) -> IndexScenesOptions:

@@ -50,8 +50,7 @@ def decide(notice: IndexSpokenWordsCallback) -> StepEnd:
 
 def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | Found:
     """Ask VideoDB to index the video's speech. Asked twice, it answers that the index exists."""
-    options = IndexSpokenWordsOptions.model_validate(job.options.get("index_spoken_words", {}))
-    body = {"index_type": "spoken_word", **options.model_dump(), "callback_url": callback_url}
+    body = {"index_type": "spoken_word", **_options(job).model_dump(), "callback_url": callback_url}
     path = f"/video/{quote(media_id(job), safe='')}/index"
     return asynchronous.submit(client, path, body, IndexSpokenWordsCallback, decide)
 
@@ -61,11 +60,15 @@ def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
     found = asynchronous.poll(client, step.platform_job_id, IndexSpokenWordsCallback, decide)
     if found is not None:
         return found
+    if _options(job).force:
+        return StepRunning()  # the status may be that of the index that is being replaced
     answer = client.get(f"/video/{quote(media_id(job), safe='')}/index/?index_type=spoken_word&engine=default")
-    if asynchronous.running(answer.get("status")):
-        return StepRunning(platform_status=answer["status"])
-    failed = answer.get("status") == "failed"
-    return Found(
-        end=decide(IndexSpokenWordsCallback.model_validate(answer | ({"success": False} if failed else {}))),
-        body=answer,
-    )
+    status = answer.get("status")
+    good = asynchronous.succeeded(status)
+    if good is None:
+        return StepRunning(platform_status=status if isinstance(status, str) else None)
+    return Found(end=decide(IndexSpokenWordsCallback.model_validate(answer | {"success": good})), body=answer)
+
+
+def _options(job: Job) -> IndexSpokenWordsOptions:
+    return IndexSpokenWordsOptions.model_validate(job.options.get("index_spoken_words", {}))

@@ -29,11 +29,11 @@ def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 type Lenient[T] = Annotated[T | None, WrapValidator(_or_none)]
 """A field for display: nothing hangs on it, so an odd value is dropped, and does not make the body unreadable."""
 
-type Id = Annotated[str, Field(min_length=1, max_length=256)]
-"""An id that the next steps need. Its form is VideoDB's own business: they have changed it before."""
+type Id = Annotated[str, Field(min_length=1, max_length=256, pattern=r"[^.]")]
+"""An id that the next steps need, in paths too, so not "." or "..". Else its form is VideoDB's own business."""
 
-type Words = Annotated[str, Field(max_length=4096)]
-"""A text for display. All of them together must leave room for the job's other items in its 400 KB."""
+type Words = Annotated[str, Field(max_length=1024)]
+"""A text for display. All of them together must leave room for the rest of the job in its 400 KB."""
 
 type Text = Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)]
 

@@ -18,7 +18,7 @@ class UploadOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    collection_id: str = Field(default="default", min_length=1, max_length=256)
+    collection_id: str = Field(default="default", min_length=1, max_length=256, pattern=r"[^.]")
     """"default" is the account's own first collection."""
     name: str | None = Field(default=None, max_length=1024)
     description: str | None = Field(default=None, max_length=4096)
