@@ -122,17 +122,17 @@ class Stack:
             key: Any = {"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}}
             settings.dynamodb().delete_item(TableName=settings.setting("TABLE_NAME"), Key=key)
 
-    def purge(self) -> None:
-        """Lose every message, also those that are on their way or that somebody has in hand."""
-        for name, url in self.queue_urls.items():  # a queue may be purged only once a minute
-            settings.sqs().delete_queue(QueueUrl=url)
-            assert settings.sqs().create_queue(QueueName=name)["QueueUrl"] == url
+    def purge(self, queue: str) -> None:
+        """Lose every message of a queue, also those that are on their way or that somebody has in hand."""
+        settings.sqs().delete_queue(QueueUrl=self.queue_urls[queue])  # it may be purged only once a minute
+        assert settings.sqs().create_queue(QueueName=queue)["QueueUrl"] == self.queue_urls[queue]
 
     def received(self, queue: str, body: str) -> dict[str, Any]:
         """A message, sent and taken: what an event source hands over."""
         url = self.queue_urls[queue]
         settings.sqs().send_message(QueueUrl=url, MessageBody=body)
         (message,) = settings.sqs().receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
+        assert message["Body"] == body, "another message came first"
         return sqs_event(message)
 
 
