@@ -34,8 +34,14 @@ EXPLAINED = {
 def main() -> int:
     """The exit code."""
     shown = screen()
+    shown.introduce()
     try:
-        report = _demonstrate(shown)
+        with ExitStack() as exits:
+            report = _demonstrate(shown, exits)
+            shown.report(report)
+            with shown.stages() as begin:
+                begin("stopping all of it, and removing its files")
+                exits.close()
     except StackError as error:
         shown.say(f"\n{error}")
         return 1
@@ -50,34 +56,31 @@ def _where_the_logs_are() -> str:
     return f"Logs: {os.path.relpath(LOGS)}/demo-*.log"
 
 
-def _demonstrate(shown: Screen) -> Report:
+def _demonstrate(shown: Screen, exits: ExitStack) -> Report:
+    """What is started ends with `exits`."""
     began = time.monotonic()
-    shown.introduce()
     runs = [Run(scenario=scenario) for scenario in SCENARIOS]
-    with ExitStack() as exits:
-        with shown.stages() as begin:
-            begin("a simulated VideoDB")
-            videodb = exits.enter_context(SimulatedVideoDb(pace=PACE_SECONDS))
-            parameters = PARAMETERS | {"VideoDbUrl": videodb.url}
-            stack = exits.enter_context(
-                LocalStack(name="demo", parameters=parameters, progress=lambda what: begin(EXPLAINED.get(what, what)))
-            )
-            begin("the first request to the API")
-            api = JobsApi(stack.api_url, stack.api_key)
-            api.probe()
-            begin("four forged callbacks, which must be refused")
-            forged = strangers.forge(stack, api)
-            begin("a callback about work begun elsewhere, to be adopted")
-            adopted = strangers.call_from_elsewhere(stack, api)
-        with shown.board(runs) as show:
-            _follow(api, runs, show)
-        with shown.stages() as begin:
-            begin("evidence: events, dead letters, what VideoDB has seen")
-            evidence = Evidence(stack, videodb, api)
-            results = _judge(runs, evidence)
-            others = [forged, adopted, evidence.of_everybody(runs)]
-            begin("stopping all of it, and removing its files")
-            exits.close()
+    with shown.stages() as begin:
+        begin("a simulated VideoDB")
+        videodb = exits.enter_context(SimulatedVideoDb(pace=PACE_SECONDS))
+        parameters = PARAMETERS | {"VideoDbUrl": videodb.url}
+        stack = exits.enter_context(
+            LocalStack(name="demo", parameters=parameters, progress=lambda what: begin(EXPLAINED.get(what, what)))
+        )
+        begin("the first request to the API")
+        api = JobsApi(stack.api_url, stack.api_key)
+        api.probe()
+        begin("four forged callbacks, which must be refused")
+        forged = strangers.forge(stack, api)
+        begin("a callback about work begun elsewhere, to be adopted")
+        adopted = strangers.call_from_elsewhere(stack, api)
+    with shown.board(runs) as show:
+        _follow(api, runs, show)
+    with shown.stages() as begin:
+        begin("evidence: events, dead letters, what VideoDB has seen")
+        evidence = Evidence(stack, videodb, api)
+        results = _judge(runs, evidence)
+        others = [forged, adopted, evidence.of_everybody(runs)]
     return Report(results=results, others=others, seconds=time.monotonic() - began)
 
 

@@ -49,12 +49,25 @@ class Report:
         return not (any(result.differences for result in self.results) or any(o.differences for o in self.others))
 
 
-def print_report(console: Console, report: Report, *, logs: str) -> None:
-    """Everything, and as the last line whether all is well."""
+def print_report(console: Console, report: Report) -> None:
+    """Every job, what the failed ones say, what else was seen, and what is not as it should be."""
     width = min(console.width, WIDE)
     for part in _parts(report, wide=width >= WIDE):
         console.print(part, width=width)
-    _print_the_last_word(console, report, logs=logs)
+
+
+def print_conclusion(console: Console, report: Report, *, logs: str) -> None:
+    """Whether all is well, and where to go next."""
+    total = len(report.results)
+    good = sum(not result.differences for result in report.results)
+    words = f"{good} of {total} jobs ended as they should, in {report.seconds:.0f} s"
+    if report.is_good:
+        console.print(Text(f"{words}.", "bold green"))
+        console.print("Next: `make local` keeps this stack up to play with; README.md says how to deploy it to AWS.")
+        return
+    more = ", but not everything else is as it should be" if good == total else ""
+    console.print(Text(f"{words}{more}.", "bold red"))
+    console.print(logs, markup=False)
 
 
 def duration(job: JobView | None, *, until: datetime | None = None) -> str:
@@ -172,17 +185,3 @@ def _differences(report: Report) -> Table:
         for difference in finding.differences:
             table.add_row("", Text(difference, "red"))
     return table
-
-
-def _print_the_last_word(console: Console, report: Report, *, logs: str) -> None:
-    total = len(report.results)
-    good = sum(not result.differences for result in report.results)
-    words = f"{good} of {total} jobs ended as they should, in {report.seconds:.0f} s"
-    console.print()
-    if report.is_good:
-        console.print(Text(f"{words}.", "bold green"))
-        console.print("Next: `make local` keeps this stack up to play with; README.md says how to deploy it to AWS.")
-        return
-    more = ", but not everything else is as it should be" if good == total else ""
-    console.print(Text(f"{words}{more}.", "bold red"))
-    console.print(logs, markup=False)

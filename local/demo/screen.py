@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from local.demo import lines, terminal
-from local.demo.report import WIDE, Report, print_report
+from local.demo.report import WIDE, Report, print_conclusion, print_report
 from local.demo.verdict import Run
 
 INTRODUCTION = """\
@@ -47,9 +47,14 @@ class Screen:
     def _clock(self) -> float:
         return time.monotonic() - self._began
 
+    def report(self, report: Report) -> None:
+        self.console.print()
+        print_report(self.console, report)
+        self.console.print()
+
     def conclude(self, report: Report, *, logs: str) -> None:
         self.console.print()
-        print_report(self.console, report, logs=logs)
+        print_conclusion(self.console, report, logs=logs)
 
 
 def screen() -> Screen:

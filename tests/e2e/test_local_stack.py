@@ -14,6 +14,8 @@ from local.platforms.videodb import SimulatedVideoDb
 from local.stack import LocalStack
 from tests.cloudformation import ROOT
 
+pytestmark = pytest.mark.xdist_group("local stack")  # one deployment for all of it
+
 PATIENCE_SECONDS = 240
 """How long anything may take before a test gives up: no promise about speed, only an end."""
 SAMPLES = ROOT / "events" / "videodb"

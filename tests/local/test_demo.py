@@ -491,7 +491,9 @@ def report(differences: Mapping[str, Sequence[str]] = {}, *, others: Sequence[st
 
 def printed(told: Report, width: int) -> list[str]:
     console = Console(width=width, file=io.StringIO(), record=True, color_system=None, highlight=False)
-    Screen(console, moves=False).conclude(told, logs="Logs: .local/logs/demo-*.log")
+    paper = Screen(console, moves=False)
+    paper.report(told)
+    paper.conclude(told, logs="Logs: .local/logs/demo-*.log")
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
@@ -584,6 +586,7 @@ def test_plain_lines_have_no_escape_codes() -> None:
         begin("sam build")
     with plain.board(all_runs()) as show:
         show()
+    plain.report(report())
     plain.conclude(report(), logs="")
 
     assert "sam build" in out.getvalue()
@@ -619,7 +622,7 @@ def interruptible(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def ends_with(monkeypatch: pytest.MonkeyPatch, end: BaseException | Report) -> int:
-    def demonstrate(_: Screen) -> Report:
+    def demonstrate(*_: object) -> Report:
         if isinstance(end, BaseException):
             raise end
         return end

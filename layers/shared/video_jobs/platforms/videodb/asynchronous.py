@@ -17,14 +17,8 @@ from video_jobs.platforms.videodb.payloads import Notice
 if TYPE_CHECKING:
     from video_jobs.platforms.videodb.client import VideoDb
 
-_RUNNING = {"pending", "queued", "processing", "in progress", "in_progress", "running"}
 _DONE = {"done", "completed", "complete", "success", "succeeded", "available", "ready", "indexed"}
 _FAILED = {"failed", "failure", "error"}
-
-
-def running(status: Any) -> bool:
-    """Whether a status word means that there is more to come."""
-    return isinstance(status, str) and status.lower() in _RUNNING
 
 
 def succeeded(status: Any) -> bool | None:
@@ -33,6 +27,11 @@ def succeeded(status: Any) -> bool | None:
     if word in _DONE:
         return True
     return False if word in _FAILED else None
+
+
+def _goes_on(status: Any) -> bool:
+    """Whether a status means that there is more to come: every word does that does not mean an end."""
+    return status is not None and succeeded(status) is None
 
 
 def submit[N: Notice](
@@ -50,7 +49,7 @@ def submit[N: Notice](
         if isinstance(end, StepSucceeded):
             return Found(end=end, body=said)
         raise
-    return _accepted(answer) or _found(answer, notice, decide) or Submitted(platform_job_id=None)
+    return _accepted(answer) or _found(_ended(answer), notice, decide) or Submitted(platform_job_id=None)
 
 
 def poll[N: Notice](
@@ -69,7 +68,7 @@ def poll[N: Notice](
             return None
         raise  # about us, not about the job: it is asked after again
     status = answer.get("status")
-    if status is not None and succeeded(status) is None:
+    if _goes_on(status):
         word = status if isinstance(status, str) else None
         return StepRunning(progress=_fraction(answer.get("data")), platform_status=word)
     return _found(_ended(answer), notice, decide)
@@ -80,7 +79,7 @@ def _accepted(answer: Mapping[str, Any]) -> Submitted | None:
     data = answer.get("data")
     named = data if isinstance(data, dict) else {}
     status = answer.get("status")
-    if not running(status) and "output_url" not in named:
+    if not _goes_on(status) and "output_url" not in named:
         return None
     job = named.get("id")
     return Submitted(
@@ -94,8 +93,14 @@ def _ended(answer: Mapping[str, Any]) -> dict[str, Any]:
     inner = next((found for key in ("response", "result") if isinstance(found := answer.get(key), dict)), None)
     if inner is not None and "success" not in inner and "data" not in inner:
         inner = {"data": inner}
-    body = {"success": True} | dict(answer if inner is None else inner)
-    return body | {"success": False} if succeeded(answer.get("status")) is False else body
+    body = dict(answer if inner is None else inner)
+    match succeeded(answer.get("status")):
+        case True:
+            return {"success": True} | body
+        case False:
+            return body | {"success": False}
+        case None:
+            return body  # it must say so itself
 
 
 def _found[N: Notice](body: Mapping[str, Any], notice: type[N], decide: Callable[[N], StepEnd]) -> Found | None:
