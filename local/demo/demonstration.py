@@ -1,6 +1,7 @@
 """The demo from its first line to its last: brings the stack up, sends jobs through it, and judges how they ended."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -39,6 +40,7 @@ def main() -> int:
         with ExitStack() as exits:
             report = _demonstrate(shown, exits)
             shown.report(report)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends anyway, and nothing is to be left behind
             with shown.stages() as begin:
                 begin("stopping all of it, and removing its files")
                 exits.close()

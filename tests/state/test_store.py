@@ -182,6 +182,22 @@ def test_only_one_of_two_claims_wins() -> None:
     assert found().steps["upload"].attempt == 1
 
 
+def test_a_claim_that_is_sent_again_because_its_answer_was_lost_wins_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = created()
+    client = settings.dynamodb()
+    update = client.update_item
+
+    def twice(**request: Any) -> Any:
+        update(**request)
+        return update(**request)
+
+    monkeypatch.setattr(client, "update_item", twice)
+
+    assert certain(claim(job)).steps["upload"].attempt == 1
+
+
 def test_a_step_that_moved_since_it_was_read_cannot_be_claimed() -> None:
     job = submitting()
     store.queue_again(job, "upload", error=fault(), delay=0)
@@ -424,6 +440,15 @@ def test_every_event_of_a_deleted_job_goes_however_many_there_are(stack: Stack) 
     assert [item["sk"] for item in stack.items()] == ["JOB"]
 
 
+def test_a_reference_that_has_come_to_another_job_stays(stack: Stack) -> None:
+    job = succeeded("first")
+    succeeded("second")
+
+    store.delete(job)
+
+    assert references(stack) == {"REF#videodb#m-1": "second"}
+
+
 def test_an_open_job_is_not_deleted() -> None:
     job = running()
 
@@ -514,6 +539,14 @@ def test_a_failure_of_an_earlier_attempt_is_stale(stack: Stack) -> None:
     assert store.record("job-1", about(attempt=1), FAILURE) == Recorded.STALE
     assert found() == second
     assert outcomes(stack) == ["stale"]
+
+
+def test_a_failure_of_an_attempt_that_was_given_up_does_not_cost_the_next_one() -> None:
+    store.queue_again(submitting(), "upload", error=fault("platform_unavailable"), delay=0)
+    job = found()
+
+    assert store.record("job-1", about(attempt=1), FAILURE) == Recorded.STALE
+    assert found() == job
 
 
 def test_the_same_event_again_is_repeated_and_changes_nothing(stack: Stack) -> None:
@@ -657,6 +690,15 @@ def test_a_failed_step_of_an_adopted_job_may_succeed_after_all() -> None:
     assert found().steps["upload"].status == StepStatus.SUCCEEDED
 
 
+def test_an_adopted_job_that_was_open_again_ends_with_a_second_step_that_fails() -> None:
+    store.record("job-1", about(), FAILURE)
+    store.record("job-1", about(body="after all"), SUCCESS)
+
+    assert store.record("job-1", about("index_scenes"), FAILURE) == Recorded.ADOPTED
+    assert (found().status, open_jobs(), listed(JobStatus.FAILED)) == (JobStatus.FAILED, [], ["job-1"])
+    assert found().ended_at is not None
+
+
 def test_two_callbacks_that_adopt_at_once_end_in_one_job_with_both_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     adopt = store._adopt
     waiting = [about("index_scenes")]
@@ -732,6 +774,30 @@ def test_a_transaction_that_always_meets_another_one_is_given_up_loudly(monkeypa
         store.record("job-1", about(), SUCCESS)
     assert len(waits) == 3
     assert found() == job
+
+
+def test_a_change_that_meets_a_transaction_is_tried_again_and_at_last_given_up_loudly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = created()
+    client, waits, conflicts_left = settings.dynamodb(), list[float](), 1
+    update = client.update_item
+
+    def conflicting(**request: Any) -> Any:
+        nonlocal conflicts_left
+        if not conflicts_left:
+            return update(**request)
+        conflicts_left -= 1
+        raise ClientError({"Error": {"Code": "TransactionConflictException"}}, "UpdateItem")
+
+    monkeypatch.setattr(client, "update_item", conflicting)
+    monkeypatch.setattr(time, "sleep", waits.append)
+
+    assert claim(job) is not None
+    assert len(waits) == 1
+    conflicts_left = 10
+    with pytest.raises(ClientError, match="TransactionConflictException"):
+        store.cancel(found())
 
 
 def test_a_transaction_that_is_throttled_is_not_taken_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -937,6 +1003,13 @@ def test_a_job_that_was_given_a_new_message_is_overdue_again_a_quarter_of_an_hou
 
     assert overdue(moment, 1030) == set()
     assert overdue(moment, 1031) == {"job-1"}
+
+
+def test_who_read_a_job_before_it_was_given_a_new_message_can_still_end_it(stack: Stack) -> None:
+    job = created()
+
+    assert store.postpone("job-1", due_at=due_at(stack)) is not None
+    assert store.cancel(job) is not None
 
 
 def test_a_job_that_moved_since_it_was_found_overdue_is_not_postponed(stack: Stack) -> None:

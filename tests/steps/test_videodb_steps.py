@@ -371,26 +371,28 @@ def test_a_refusal_is_one_even_if_its_status_is_200(server: Server, step: str) -
         (422, "request_refused", False),
     ],
 )
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        ({"success": False, "message": "Error message"}, "Error message"),
-        ({"success": False, "message": None}, "VideoDB gave no reason"),
-        (b"<html>No</html>", "VideoDB gave no reason"),
-        (b"", "VideoDB gave no reason"),
-    ],
-)
 def test_what_videodb_will_not_do_is_not_asked_for_again(
-    server: Server, status: int, code: str, retryable: bool, body: Any, words: str
+    server: Server, status: int, code: str, retryable: bool
 ) -> None:
-    server.answer(Answer(status, body))
+    server.answer(Answer(status, {"success": False, "message": "Error message"}))
 
     with pytest.raises(RefusedByPlatformError) as refusal:
         submit("upload")
     error = refusal.value.error
-    assert (error.code, error.message, error.retryable) == (code, words, retryable)
+    assert (error.code, error.message, error.retryable) == (code, "Error message", retryable)
     assert refusal.value.status == status
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [{"success": False, "message": None}, {"success": False, "message": {}}, [1], b"<html>No</html>", b""]
+)
+def test_a_refusal_without_readable_words_is_one_as_well(server: Server, body: Any) -> None:
+    server.answer(Answer(403, body))
+
+    with pytest.raises(RefusedByPlatformError, match="VideoDB gave no reason") as refusal:
+        submit("upload")
+    assert refusal.value.error.code == "forbidden"
 
 
 @pytest.mark.parametrize(
@@ -698,7 +700,7 @@ def test_a_job_is_asked_after_by_its_id_whatever_is_in_it(server: Server) -> Non
     assert server.paths == ["GET /async-response/job%2F..%2F1%3Fx"]
 
 
-# --- Other ways to ask, where VideoDB does not know the job, or we do not know its id ----------------------------------
+# --- Other ways to ask, where VideoDB does not know the job, or we do not know its id --------------------------------
 
 UNKNOWN = Answer(404, {"success": False, "message": "Response not found"})
 STATUS_ROUTE = "GET /video/m-1/index/?index_type=spoken_word&engine=default"
@@ -887,7 +889,7 @@ def test_a_page_of_words_is_cut() -> None:
     assert len(errors.from_message("x" * 100_000).message) == 2000
 
 
-# --- All of it, against the simulated VideoDB --------------------------------------------------------------------------
+# --- All of it, against the simulated VideoDB ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

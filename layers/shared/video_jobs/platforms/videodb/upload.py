@@ -1,9 +1,9 @@
 """The first step: VideoDB fetches a URL and makes a video, an audio file or an image of it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from video_jobs.jobs import Found, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
 from video_jobs.platforms.videodb import asynchronous
@@ -28,6 +28,11 @@ class UploadCallback(Notice):
     """Success tells the medium; failure only a message. VideoDB page "Callback Details", section Upload."""
 
     data: Media | None = None
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _only_success_tells_the_medium(cls, value: Any, info: ValidationInfo) -> Any:
+        return value if info.data.get("success") else None  # a poll for one that failed has "data": {}
 
     @model_validator(mode="after")
     def _success_names_the_medium(self) -> "UploadCallback":
