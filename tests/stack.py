@@ -1,5 +1,6 @@
 """The stack's table, queues and secrets in memory, and its functions as plain calls: no network, no clock."""
 
+import copy
 import hmac
 import json
 from collections.abc import Callable, Iterator
@@ -116,11 +117,17 @@ class Stack:
         found = settings.dynamodb().scan(TableName=settings.setting("TABLE_NAME"))["Items"]
         return [item for item in map(_plain, found) if item["pk"].startswith(prefix)]
 
+    def snapshot(self) -> Any:
+        """All items, for `restore`. Like it, only for moto, and many times faster than calls."""
+        return copy.deepcopy(_moto_table().items)
+
+    def restore(self, snapshot: Any) -> None:
+        """Have the table as it was."""
+        _moto_table().items = copy.deepcopy(snapshot)
+
     def clear(self) -> None:
         """Forget every item."""
-        for item in self.items():
-            key: Any = {"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}}
-            settings.dynamodb().delete_item(TableName=settings.setting("TABLE_NAME"), Key=key)
+        _moto_table().items.clear()
 
     def purge(self, queue: str) -> None:
         """Lose every message of a queue, also those that are on their way or that somebody has in hand."""
@@ -134,6 +141,14 @@ class Stack:
         (message,) = settings.sqs().receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
         assert message["Body"] == body, "another message came first"
         return sqs_event(message)
+
+
+def _moto_table() -> Any:
+    from moto.backends import get_backend
+    from moto.core.models import DEFAULT_ACCOUNT_ID
+
+    region = ENVIRONMENT["AWS_DEFAULT_REGION"]
+    return get_backend("dynamodb")[DEFAULT_ACCOUNT_ID][region].tables[settings.setting("TABLE_NAME")]
 
 
 def handler(name: str) -> Callable[[dict[str, Any], Any], Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from video_jobs import settings, store
+from video_jobs import store
 from video_jobs.jobs import Found, StepFailed, StepRunning, StepSucceeded
 from video_jobs.platforms.videodb.errors import from_message
 from video_jobs.queues import CheckMessage, StartMessage
@@ -100,7 +100,7 @@ class World:
         if key in self._known:
             return
         self._known.add(key)
-        items = self._items()
+        items = self._stack.snapshot()
         for callback in self._callbacks:
             answer = self._stack.callback(f"videodb/{callback.step}", callback.body)
             if callback in come:
@@ -108,28 +108,16 @@ class World:
                 assert state() == here
             else:
                 self._visit(come | {callback})
-                self._restore(items)
+                self._stack.restore(items)
         self._work()
         if come == frozenset(self._callbacks) and state() == here:
             self.ends.append(here)
         self._visit(come)
-        self._restore(items)
+        self._stack.restore(items)
 
     def _work(self) -> None:
         body = StartMessage(job_id="job-1").model_dump_json()
         self._worker(sqs_event({"MessageId": "1", "ReceiptHandle": "1", "Body": body}), Context())
-
-    def _items(self) -> dict[tuple[str, str], dict[str, Any]]:
-        found = settings.dynamodb().scan(TableName=settings.setting("TABLE_NAME"))["Items"]
-        return {(item["pk"]["S"], item["sk"]["S"]): item for item in found}
-
-    def _restore(self, items: Mapping[tuple[str, str], dict[str, Any]]) -> None:
-        table, present = settings.setting("TABLE_NAME"), self._items()
-        for pk, sk in present.keys() - items.keys():
-            settings.dynamodb().delete_item(TableName=table, Key={"pk": {"S": pk}, "sk": {"S": sk}})
-        for key, item in items.items():
-            if present.get(key) != item:
-                settings.dynamodb().put_item(TableName=table, Item=item)
 
 
 @pytest.mark.parametrize(

@@ -182,22 +182,6 @@ def test_only_one_of_two_claims_wins() -> None:
     assert found().steps["upload"].attempt == 1
 
 
-def test_a_claim_that_is_sent_again_because_its_answer_was_lost_wins_all_the_same(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    job = created()
-    client = settings.dynamodb()
-    update = client.update_item
-
-    def twice(**request: Any) -> Any:
-        update(**request)
-        return update(**request)
-
-    monkeypatch.setattr(client, "update_item", twice)
-
-    assert certain(claim(job)).steps["upload"].attempt == 1
-
-
 def test_a_step_that_moved_since_it_was_read_cannot_be_claimed() -> None:
     job = submitting()
     store.queue_again(job, "upload", error=fault(), delay=0)
@@ -440,15 +424,6 @@ def test_every_event_of_a_deleted_job_goes_however_many_there_are(stack: Stack) 
     assert [item["sk"] for item in stack.items()] == ["JOB"]
 
 
-def test_a_reference_that_has_come_to_another_job_stays(stack: Stack) -> None:
-    job = succeeded("first")
-    succeeded("second")
-
-    store.delete(job)
-
-    assert references(stack) == {"REF#videodb#m-1": "second"}
-
-
 def test_an_open_job_is_not_deleted() -> None:
     job = running()
 
@@ -688,15 +663,6 @@ def test_a_failed_step_of_an_adopted_job_may_succeed_after_all() -> None:
 
     assert store.record("job-1", about(body="after all"), SUCCESS) == Recorded.RECORDED
     assert found().steps["upload"].status == StepStatus.SUCCEEDED
-
-
-def test_an_adopted_job_that_was_open_again_ends_with_a_second_step_that_fails() -> None:
-    store.record("job-1", about(), FAILURE)
-    store.record("job-1", about(body="after all"), SUCCESS)
-
-    assert store.record("job-1", about("index_scenes"), FAILURE) == Recorded.ADOPTED
-    assert (found().status, open_jobs(), listed(JobStatus.FAILED)) == (JobStatus.FAILED, [], ["job-1"])
-    assert found().ended_at is not None
 
 
 def test_two_callbacks_that_adopt_at_once_end_in_one_job_with_both_steps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,21 +2,22 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import urllib3
 from video_jobs import secrets, settings, store
 from video_jobs.faults import RefusedByPlatformError, TransientError
-from video_jobs.jobs import Found, Job, Step, StepFailed, StepRunning, StepStatus, StepSucceeded, Submitted
+from video_jobs.jobs import Found, Job, MediaType, Step, StepFailed, StepRunning, StepStatus, StepSucceeded, Submitted
 from video_jobs.platforms.videodb import client as clients
-from video_jobs.platforms.videodb import errors, extract_scenes, index_scenes, index_spoken_words, upload
+from video_jobs.platforms.videodb import errors, extract_scenes, index_scenes, index_spoken_words, media, plan, upload
 from video_jobs.platforms.videodb.client import VideoDb
+from video_jobs.platforms.videodb.payloads import Notice
 from video_jobs.queues import StartMessage
 
 from local.platforms.videodb import SimulatedVideoDb
@@ -384,6 +385,16 @@ def test_what_videodb_will_not_do_is_not_asked_for_again(
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_because_the_key_would_go_with_it(server: Server, status: int) -> None:
+    server.answer(Answer(status, b"", {"location": f"{server.url}/elsewhere"}), ACCEPTED)
+
+    with pytest.raises(RefusedByPlatformError) as refusal:
+        submit("upload")
+    assert refusal.value.status == status
+    assert server.paths == [f"POST {SUBMITTED_TO['upload']}"]
+
+
 @pytest.mark.parametrize(
     "body", [{"success": False, "message": None}, {"success": False, "message": {}}, [1], b"<html>No</html>", b""]
 )
@@ -495,24 +506,63 @@ def test_a_key_that_was_rotated_is_read_again_once_it_does_not_fit(keyed_server:
     assert [asked.headers["x-access-token"] for asked in keyed_server.asked] == ["sk-test", "sk-new"]
 
 
-def test_a_key_that_videodb_never_accepts_is_read_again_only_now_and_then(keyed_server: Server) -> None:
-    keyed_server.answer(Answer(401, {"success": False}))
+def test_a_rotated_key_serves_a_question_as_well(keyed_server: Server) -> None:
+    keyed_server.answer(Answer(401, {"success": False}), Answer(body={"status": "processing"}))
+    secrets.values("VIDEODB_API_KEY_SECRET")
+    put_key('{"api_key": "sk-new"}')
 
-    for _ in range(2):
+    assert check("upload") == StepRunning(platform_status="processing")
+    assert [asked.headers["x-access-token"] for asked in keyed_server.asked] == ["sk-test", "sk-new"]
+
+
+def test_a_key_that_videodb_never_accepts_is_read_again_every_30_seconds_at_most(
+    keyed_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyed_server.answer(Answer(401, {"success": False}))
+    asked = []
+
+    for seconds in (0.0, 1.0, 29.9, 30.0, 31.0):
+        monkeypatch.setattr(secrets, "time", SimpleNamespace(monotonic=lambda now=seconds: now))
         with pytest.raises(RefusedByPlatformError) as refusal:
             submit("upload")
         assert refusal.value.error.code == "invalid_api_key"
-    assert len(keyed_server.asked) == 3
+        assert "sk-test" not in repr(refusal.value.error)
+        asked.append(len(keyed_server.asked))
+
+    assert asked == [2, 3, 4, 6, 7]  # one more each time the key was read again
 
 
-@pytest.mark.parametrize("value", ["{}", '{"api_key": ""}', '{"key": "sk"}', "sk-bare", '{"api_key": "sk-\\u00e4"}'])
-def test_without_a_key_nothing_is_asked_and_the_secret_stays_secret(keyed_server: Server, value: str) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("{}", id="empty"),
+        pytest.param('{"api_key": ""}', id="an empty key"),
+        pytest.param('{"api_key": " \\n"}', id="a blank key"),
+        pytest.param('{"key": "sk-secret"}', id="another name"),
+        pytest.param('{"api_key": 7}', id="a number"),
+        pytest.param('{"api_key": ["sk-secret"]}', id="a list of keys"),
+        pytest.param('["sk-secret"]', id="a list"),
+        pytest.param("sk-secret", id="not JSON"),
+        pytest.param('{"api_key": "sk-secret\\u00e4"}', id="not ASCII"),
+        pytest.param('{"api_key": "sk-secret\\r\\nx-other: 1"}', id="two lines"),
+    ],
+)
+def test_without_a_usable_key_nothing_is_asked_and_the_secret_stays_secret(keyed_server: Server, value: str) -> None:
     put_key(value)
 
     with pytest.raises(TransientError) as fault:
         submit("upload")
     assert fault.value.error.code == "not_configured"
-    assert "sk-" not in fault.value.error.message
+    assert "sk-secret" not in f"{fault.value} {fault.value.error!r}"
+    assert keyed_server.asked == []
+
+
+def test_a_secret_that_is_missing_is_not_configured(keyed_server: Server) -> None:
+    settings.secretsmanager().delete_secret(SecretId="VIDEODB_API_KEY_SECRET", ForceDeleteWithoutRecovery=True)
+
+    with pytest.raises(TransientError) as fault:
+        submit("upload")
+    assert fault.value.error.code == "not_configured"
     assert keyed_server.asked == []
 
 
@@ -538,23 +588,22 @@ def test_a_key_may_have_been_copied_with_a_line_break(keyed_server: Server) -> N
 # --- What exists already ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("step", "words", "expected"),
-    [
-        ("index_spoken_words", "Spoken word index for video already exists.", {}),
-        ("index_spoken_words", "Spoken word index for video already exists", {}),
-        (
-            "index_scenes",
-            "Scene index with id f4db35c5ce45a709 already exists.",
-            {"scene_index_id": "f4db35c5ce45a709"},
-        ),
-        (
-            "extract_scenes",
-            "Scene collection already exists with id c-1.",
-            {"scene_collection_id": "c-1"},
-        ),
-    ],
+EXISTING: Sequence[tuple[str, str, dict[str, Any]]] = (
+    ("index_spoken_words", "Spoken word index for video already exists.", {}),
+    ("index_spoken_words", "Spoken word index for video already exists", {}),
+    ("index_scenes", "Scene index with id f4db35c5ce45a709 already exists.", {"scene_index_id": "f4db35c5ce45a709"}),
+    ("index_scenes", "Scene index with id f4db35c5ce45a709 already exists", {"scene_index_id": "f4db35c5ce45a709"}),
+    ("extract_scenes", "Scene collection already exists with id c-1.", {"scene_collection_id": "c-1"}),
+    ("extract_scenes", "Scene collection already exists with id c-1", {"scene_collection_id": "c-1"}),
 )
+CALLBACKS: Mapping[str, type[Notice]] = {
+    "index_spoken_words": index_spoken_words.IndexSpokenWordsCallback,
+    "index_scenes": index_scenes.IndexScenesCallback,
+    "extract_scenes": extract_scenes.ExtractScenesCallback,
+}
+
+
+@pytest.mark.parametrize(("step", "words", "expected"), EXISTING)
 @pytest.mark.parametrize("status", [200, 400, 409])
 def test_what_exists_already_is_what_was_asked_for(
     server: Server, status: int, step: str, words: str, expected: dict[str, Any]
@@ -565,6 +614,30 @@ def test_what_exists_already_is_what_was_asked_for(
 
     assert result(found) == expected
     assert refs(found) == tuple(expected.values())
+
+
+@pytest.mark.parametrize(("step", "words", "expected"), EXISTING)
+def test_a_callback_that_says_that_it_exists_already_is_a_success(
+    step: str, words: str, expected: dict[str, Any]
+) -> None:
+    notice = CALLBACKS[step].model_validate({"success": False, "message": words})
+
+    assert MODULES[step].decide(notice) == StepSucceeded(result=expected, refs=tuple(expected.values()))
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ("index_scenes", "A scene index already exists."),
+        ("extract_scenes", "Scene collection already exists."),
+        ("extract_scenes", "No scenes found in video with id m-1."),
+    ],
+)
+def test_what_exists_without_an_id_is_no_success(step: str, words: str) -> None:
+    end = MODULES[step].decide(CALLBACKS[step].model_validate({"success": False, "message": words}))
+
+    assert isinstance(end, StepFailed)
+    assert end.error.message == words
 
 
 def test_an_upload_does_not_take_anything_for_existing(server: Server) -> None:
@@ -672,6 +745,31 @@ def test_an_answer_that_says_nothing_is_no_end(server: Server, step: str, body: 
     assert isinstance(check(step), StepRunning)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "done"},
+        {"status": "done", "data": None},
+        {"status": "done", "data": []},
+        {"status": "done", "data": {}},
+        {"status": "done", "data": {"id": ""}},
+        {"status": "done", "data": {"id": ".."}},
+        {"status": "done", "data": {"id": 7}},
+        {"status": "done", "response": []},
+        {"status": "done", "response": {"success": True}},
+        {"status": "done", "response": {"success": "perhaps", "data": {"id": "m-2"}}},
+        {"status": ["done"], "data": {"name": "Lecture"}},
+    ],
+    ids=repr,
+)
+def test_an_upload_that_has_ended_without_a_medium_that_can_be_read_goes_on(
+    server: Server, body: dict[str, Any]
+) -> None:
+    server.answer(Answer(body=body))
+
+    assert isinstance(check("upload"), StepRunning)
+
+
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("answer", [Answer(500, {}), Answer(429, {}), Answer(200, b"<html>"), CUT])
 def test_a_poll_that_is_not_answered_says_nothing_about_the_job(server: Server, step: str, answer: Answer) -> None:
@@ -766,6 +864,9 @@ def test_the_status_of_an_index_that_is_being_replaced_says_nothing_about_the_ne
         pytest.param([NAMED | {"status": "failed"}, NAMED | {"status": "done"}], "succeeded", id="the newest"),
         pytest.param([{"name": "another", "status": "done"}], "running", id="another one"),
         pytest.param([None, 7, "x"], "running", id="garbage"),
+        pytest.param(7, "running", id="a number"),
+        pytest.param(True, "running", id="a boolean"),
+        pytest.param(NAMED | {"status": "done"}, "running", id="not in a list"),
         pytest.param([], "running", id="none"),
         pytest.param(None, "running", id="no list"),
     ],
@@ -795,6 +896,8 @@ def test_a_scene_index_of_the_callers_own_name_could_be_an_older_one(server: Ser
         pytest.param([{"scene_collection_id": "c-1"}, {"scene_collection_id": "c-2"}], "running", id="two"),
         pytest.param([], "running", id="none"),
         pytest.param(None, "running", id="no list"),
+        pytest.param(7, "running", id="a number"),
+        pytest.param([7], "running", id="garbage"),
     ],
 )
 def test_extracted_scenes_are_found_where_the_video_has_one_collection(
@@ -887,6 +990,61 @@ def test_an_error_that_nobody_documented_keeps_its_words(said: str | None, statu
 
 def test_a_page_of_words_is_cut() -> None:
     assert len(errors.from_message("x" * 100_000).message) == 2000
+
+
+# --- Which steps a medium has -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("media_id", "kind", "indexed"),
+    [
+        ("m-1", "video", True),
+        ("m-z-01a051cb-8676-77d3-b8f6-ba5d6c203b0c", "video", True),
+        ("a-1", "audio", False),
+        ("img-1", "image", False),
+        ("x-1", None, True),
+        ("mm-1", None, True),
+        ("M-1", None, True),
+    ],
+)
+def test_an_id_tells_the_kind_and_only_what_cannot_be_a_video_is_not_indexed(
+    media_id: str, kind: MediaType | None, indexed: bool
+) -> None:
+    uploaded = {"upload": Step(status=StepStatus.SUCCEEDED, attempt_limit=3, result={"id": media_id})}
+
+    assert media.kind(media_id) == kind
+    for job in (new_job(steps=uploaded), new_job(steps={}, media_id=media_id)):
+        assert [plan.applies(job, step) for step in STEPS] == [True, *[indexed] * 3]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "uploaded", "steps"),
+    [
+        ("video", False, STEPS),
+        (None, False, STEPS),
+        ("audio", False, ("upload",)),
+        ("image", False, ("upload",)),
+        ("video", True, STEPS[1:]),
+        (None, True, STEPS[1:]),
+        ("audio", True, ()),
+        ("image", True, ()),
+    ],
+)
+def test_a_plan_has_the_steps_that_fit_the_medium_and_no_upload_of_what_is_there(
+    media_type: MediaType | None, uploaded: bool, steps: tuple[str, ...]
+) -> None:
+    assert plan.plan(media_type, uploaded=uploaded) == steps
+
+
+def test_what_the_upload_made_counts_more_than_what_the_job_was_given() -> None:
+    uploaded = {"upload": Step(status=StepStatus.SUCCEEDED, attempt_limit=3, result={"id": "a-2"})}
+
+    assert media.media_id(new_job(steps=uploaded, media_id="m-1")) == "a-2"
+
+
+def test_a_job_whose_upload_has_not_ended_has_no_medium() -> None:
+    with pytest.raises(ValueError, match="job job-1 has no medium yet"):
+        media.media_id(new_job())
 
 
 # --- All of it, against the simulated VideoDB ------------------------------------------------------------------------

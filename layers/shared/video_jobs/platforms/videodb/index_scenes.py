@@ -79,7 +79,8 @@ def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
     data = client.get(_path(job)).get("data")
     listed = data.get("scene_indexes") if isinstance(data, dict) else None
     name = _name(job, options)
-    ours = [index for index in listed or [] if isinstance(index, dict) and index.get("name") == name]
+    indexes = listed if isinstance(listed, list) else []
+    ours = [index for index in indexes if isinstance(index, dict) and index.get("name") == name]
     return _stands(ours[-1]) if ours else StepRunning()
 
 
