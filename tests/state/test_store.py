@@ -602,6 +602,14 @@ def test_a_stale_event_can_be_replayed_and_then_counts_if_it_fits_by_now(stack: 
     assert outcomes(stack) == ["recorded"]
 
 
+def test_a_failure_that_was_forgiven_counts_if_a_person_replays_it() -> None:
+    store.queue_again(submitting(), "upload", error=fault("platform_unavailable"), delay=0)
+    assert store.record("job-1", about(attempt=1), FAILURE) == Recorded.STALE
+
+    assert store.record("job-1", about(attempt=1), FAILURE, replay=True) == Recorded.RECORDED
+    assert found().steps["upload"].status == StepStatus.FAILED
+
+
 def test_a_replay_that_still_does_not_fit_leaves_the_archive_as_it_was(stack: Stack) -> None:
     running()
     store.record("job-1", about(), SUCCESS)
