@@ -63,7 +63,7 @@ The stack is up. Ctrl-C ends it.
 
   API      {stack.api_url}
   API key  {stack.api_key}
-  AWS      {stack.endpoint_url}  (AWS_ENDPOINT_URL for the AWS CLI, with any credentials and region {aws.REGION})
+  AWS      {stack.endpoint_url}  (AWS_ENDPOINT_URL for the AWS CLI, access key and secret `test`, region {aws.REGION})
   VideoDB  {stack.platforms["videodb"]}  (simulated)
 
 To paste into another terminal:
