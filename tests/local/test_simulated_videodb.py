@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import urllib3
 
+from local.platforms.courier import Callback, Courier, Line, plan_callback
 from local.platforms.videodb import BEHAVIOURS, Knobs, SimulatedVideoDb
 from local.platforms.videodb.behaviour import read_source, table
-from local.platforms.videodb.callbacks import Callback, Courier, Line, plan_callback
 from local.platforms.videodb.payloads import Kind, failed, uploaded
 
 LIMIT_SECONDS = 30  # for what takes milliseconds, on a machine that is busy

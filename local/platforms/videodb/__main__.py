@@ -4,7 +4,8 @@ from argparse import ArgumentParser
 from contextlib import suppress
 from threading import Event
 
-from local.platforms.videodb.behaviour import Knobs, table
+from local.platforms.knobs import Knobs
+from local.platforms.videodb.behaviour import table
 from local.platforms.videodb.server import SimulatedVideoDb
 
 

@@ -21,8 +21,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from local.platforms.knobs import Fault
 from local.platforms.videodb import answers
-from local.platforms.videodb.behaviour import Fault, Source, read_source
+from local.platforms.videodb.behaviour import Source, read_source
 from local.platforms.videodb.payloads import Kind, Step
 from local.platforms.videodb.studio import Fields, Job, Media, Studio, text
 

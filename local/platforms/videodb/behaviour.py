@@ -5,53 +5,13 @@ server's defaults, the file name and the query all turn the same knob, the query
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass, field, fields, replace
-from enum import StrEnum
-from math import inf
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from local.platforms.knobs import Fault, Knobs, described
 from local.platforms.videodb import payloads
 from local.platforms.videodb.payloads import Kind, Step
-
-
-class Fault(StrEnum):
-    """How a submit that is not accepted is answered."""
-
-    REFUSED = "400 with the error object"
-    THROTTLED = "429 with Retry-After: 1"
-    HTML = "502 with an HTML page"
-    UNAVAILABLE = "503 with the error object"
-    RESET = "no answer, the connection is cut"
-
-
-@dataclass(frozen=True)
-class Knobs:
-    """How unreliable callbacks and submits are; each field is also the name of a query parameter."""
-
-    drop: float = 0.0  # probability that a copy of a callback is never sent
-    garble: float = 0.0  # probability that a copy of a callback is cut in half
-    duplicate: int = 0  # further copies of every callback
-    delay: float = 0.0  # seconds between the end of the work and its callback
-    reorder: bool = False  # callbacks of one media file overtake each other, and so do their further copies
-    fail: int = 0  # the first submits of each step that are answered 503
-    throttle: int = 0  # the first submits of each step that are answered 429, before those answered 503
-
-    def stronger(self, other: "Knobs") -> "Knobs":
-        return Knobs(*map(max, zip(astuple(self), astuple(other), strict=True)))
-
-    def turned(self, query: str) -> "Knobs":
-        """Raises ValueError if a knob's value is no number; parameters that are no knobs are somebody else's."""
-        kinds = {knob: type(value) for knob, value in asdict(self).items()}
-        asked = {name: kinds[name](amount(value)) for name, value in parse_qsl(query) if name in kinds}
-        return replace(self, **asked)
-
-
-def amount(value: str) -> float:
-    number = float(value)
-    if not 0 <= number < inf:
-        raise ValueError(f"{value} is not an amount")
-    return number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +26,7 @@ class Behaviour:
     refused: bool = False  # every upload submit
     late: bool = False
     early: bool = False
-    knobs: Knobs = Knobs()
+    knobs: Knobs = Knobs()  # noqa: RUF009 (frozen)
 
 
 WORKS = Behaviour(means="everything works")
@@ -211,5 +171,4 @@ def table() -> str:
     """What each file name does, one line each, then the knobs."""
     width = max(map(len, BEHAVIOURS))
     lines = [f"{name:{width}}  {behaviour.means}" for name, behaviour in BEHAVIOURS.items()]
-    knobs = " ".join(f"{knob.name}={getattr(Knobs(), knob.name):g}" for knob in fields(Knobs))
-    return "\n".join([*lines, f"{'else':{width}}  {WORKS.means}", f"{'?knobs':{width}}  {knobs}"])
+    return "\n".join([*lines, f"{'else':{width}}  {WORKS.means}", f"{'?knobs':{width}}  {described()}"])

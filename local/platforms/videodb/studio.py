@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
+from local.platforms.courier import Callback, Courier, Line, plan_callback
+from local.platforms.knobs import Fault, Knobs
 from local.platforms.videodb import payloads
-from local.platforms.videodb.behaviour import Fault, Knobs, Source
-from local.platforms.videodb.callbacks import Callback, Courier, Line, plan_callback
+from local.platforms.videodb.behaviour import Source
 from local.platforms.videodb.payloads import Kind, Step
 
 LATE_PACES = 40

@@ -1,10 +1,7 @@
-"""How VideoDB's callbacks travel: dropped, garbled, doubled, overtaken.
-
-VideoDB documents no retry schedule for a callback that is not answered with 2xx, so there is none here: the answer is
-recorded, and that is all.
-"""
+"""How a simulated platform's callbacks travel: dropped, garbled, doubled, overtaken, and sent again as documented."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,11 +10,28 @@ from urllib.parse import urlsplit, urlunsplit
 
 import urllib3
 
-from local.platforms.videodb.behaviour import Knobs
+from local.platforms.knobs import Knobs
 
 TIMEOUT_SECONDS = 5.0
 # more than asyncio's own six: receivers that take their five seconds must not hold up everybody else's callbacks
 THREADS = 64
+
+
+type Headers = Callable[[bytes], Mapping[str, str]]
+"""What signs a body, each time that it is sent."""
+
+
+def unsigned(_: bytes) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resend:
+    """A platform's schedule for a callback that is not answered as it wants."""
+
+    times: int = 0  # after the first
+    wait: float = 0.0  # seconds before each
+    accepts: Callable[[int], bool] = lambda status: 200 <= status < 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +42,8 @@ class Delivery:
     body: bytes
     status: int | None  # None: no answer
     attempt: int  # which copy, from 1
+    resent: int = 0  # which repetition of that copy, as the platform's schedule has it
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +54,14 @@ class Callback:
     copies: tuple[bytes | None, ...]  # None: dropped
     delay: float  # seconds after the job's end
     reorder: bool
+    headers: Headers = unsigned
 
 
-def plan_callback(url: str, body: bytes, *, knobs: Knobs, delay: float, random: Random) -> Callback:
+def plan_callback(
+    url: str, body: bytes, *, knobs: Knobs, delay: float, random: Random, headers: Headers = unsigned
+) -> Callback:
     copies = tuple(plan_copy(body, knobs, random) for _ in range(1 + knobs.duplicate))
-    return Callback(url=url, copies=copies, delay=delay + knobs.delay, reorder=knobs.reorder)
+    return Callback(url=url, copies=copies, delay=delay + knobs.delay, reorder=knobs.reorder, headers=headers)
 
 
 def plan_copy(body: bytes, knobs: Knobs, random: Random) -> bytes | None:
@@ -75,10 +94,11 @@ class Line:
 class Courier:
     """Sends callbacks and keeps what became of them."""
 
-    def __init__(self, *, patience: float) -> None:
+    def __init__(self, *, patience: float, resend: Resend = Resend()) -> None:
         self.deliveries: list[Delivery] = []
         self._patience = patience
-        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="videodb-callbacks")
+        self._resend = resend
+        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="callbacks")
         timeout = urllib3.Timeout(total=TIMEOUT_SECONDS)
         self._connections = urllib3.PoolManager(retries=False, timeout=timeout, maxsize=THREADS)
 
@@ -101,14 +121,26 @@ class Courier:
         body = callback.copies[attempt - 1]
         if body is None:
             return
-        loop = asyncio.get_running_loop()
-        status = await loop.run_in_executor(self._threads, self._post, callback.url, body)
-        url = without_query(callback.url)
-        self.deliveries.append(Delivery(url=url, body=body, status=status, attempt=attempt))
+        for resent in range(1 + self._resend.times):
+            if resent:
+                await asyncio.sleep(self._resend.wait)
+            status = await self._try(callback, body, attempt=attempt, resent=resent)
+            if status is not None and self._resend.accepts(status):
+                return
 
-    def _post(self, url: str, body: bytes) -> int | None:
+    async def _try(self, callback: Callback, body: bytes, *, attempt: int, resent: int) -> int | None:
+        signed = callback.headers(body)
+        loop = asyncio.get_running_loop()
+        status = await loop.run_in_executor(self._threads, self._post, callback.url, body, signed)
+        url = without_query(callback.url)
+        self.deliveries.append(
+            Delivery(url=url, body=body, status=status, attempt=attempt, resent=resent, headers=signed)
+        )
+        return status
+
+    def _post(self, url: str, body: bytes, signed: Mapping[str, str]) -> int | None:
         # a kept connection that the receiver has just closed would lose a callback that no knob told us to lose
-        headers = {"content-type": "application/json", "connection": "close"}
+        headers = {"content-type": "application/json", "connection": "close", **signed}
         try:
             return self._connections.request("POST", url, body=body, headers=headers, redirect=False).status
         except urllib3.exceptions.HTTPError:
