@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from video_jobs.jobs import Found, Job, JobError, JobStatus, Step, StepRunning, StepStatus, Submitted, timestamp
-from video_jobs.steps import Handler, Platform, steps_worker
+from video_jobs.steps import Handler, Platform, steps_worker, token_url
 
 STEPS = ("upload", "index_spoken_words", "index_scenes", "extract_scenes")
 CREATED_AT = timestamp(datetime(2026, 11, 1, tzinfo=UTC))
@@ -73,7 +73,9 @@ class ScriptedPlatform:
 
     @property
     def worker(self) -> Handler:
-        return steps_worker(Platform(name="videodb", steps=self.steps, applies=self.applies, client=None))
+        return steps_worker(
+            Platform(name="videodb", steps=self.steps, applies=self.applies, callback_url=token_url, client=None)
+        )
 
     @property
     def submissions(self) -> int:

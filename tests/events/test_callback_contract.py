@@ -925,6 +925,7 @@ def misread(stack: Stack, sample: str) -> str:
     running_job(sample)
     event = store.Event(
         callback=callback_of(sample),
+        step=callback_of(sample).split("/")[1],
         attempt=1,
         body=body(read(sample)).decode(),
         via="callback",

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from video_jobs import store
-from video_jobs.jobs import Job, JobStatus, StepFailed, StepSucceeded
+from video_jobs.jobs import Job, JobStatus, StepFailed, StepRunning, StepSucceeded, Submitted
 from video_jobs.settings import dynamodb, setting
 
 from tests.scripted import CREATED_AT, fault, new_job
@@ -21,6 +21,7 @@ def tell(end: StepSucceeded | StepFailed, *, attempt: int) -> Callable[[Job, str
     def write(job: Job, step: str) -> Any:
         event = store.Event(
             callback=f"videodb/{step}",
+            step=step,
             attempt=attempt,
             body=f"{end} {job.version}",
             via="callback",
@@ -35,10 +36,10 @@ def tell(end: StepSucceeded | StepFailed, *, attempt: int) -> Callable[[Job, str
 WRITES: Mapping[str, Callable[[Job, str], Any]] = {
     "claim": lambda job, step: store.claim(job, step, lease_seconds=90),
     "submitted": lambda job, step: store.submitted(
-        job, step, platform_job_id="p", platform_status=None, check_in=5, deadline_in=60
+        job, step, accepted=Submitted(platform_job_id="p"), check_in=5, deadline_in=60
     ),
     "queue again": lambda job, step: store.queue_again(job, step, error=fault(), delay=1),
-    "checked": lambda job, step: store.checked(job, step, progress=0.5, platform_status=None, next_in=5),
+    "checked": lambda job, step: store.checked(job, step, StepRunning(progress=0.5), next_in=5),
     "skip": lambda job, step: store.skip(job, [step]),
     "success": tell(StepSucceeded(refs=("m-1",)), attempt=1),
     "failure": tell(StepFailed(error=fault()), attempt=3),

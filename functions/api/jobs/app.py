@@ -171,7 +171,7 @@ def show(job_id: JobId) -> JobView:
             "description": "It was open and is canceled; what the platform still does is not recorded any more",
             "content": {"application/json": {"model": JobView}},
         },
-        204: {"description": "It had ended and is deleted, with its events and references", "content": {}},
+        204: {"description": "It had ended and is deleted, with its events", "content": {}},
         **_UNKNOWN,
         **_CONFLICT,
         **_INVALID,
@@ -207,7 +207,9 @@ def retry(job_id: JobId) -> JobView:
             HTTPStatus.CONFLICT, "job_adopted", "The work was started elsewhere: only its owner can start it again."
         )
     if job.status != JobStatus.FAILED or step is None or job.steps[step].status != StepStatus.FAILED:
-        raise ProblemError(HTTPStatus.CONFLICT, "job_not_failed", f"The job is {job.status}; only a failed one can.")
+        raise ProblemError(
+            HTTPStatus.CONFLICT, "job_not_failed", f"The job is {job.status}; only a failed one can be retried."
+        )
     try:
         queued = store.retry(job, step)
     except store.ConflictError:

@@ -3,7 +3,7 @@
 from video_jobs.platforms.videodb import extract_scenes, index_scenes, index_spoken_words, upload
 from video_jobs.platforms.videodb.client import VideoDb
 from video_jobs.platforms.videodb.plan import applies
-from video_jobs.steps import Platform, steps_worker
+from video_jobs.steps import Platform, steps_worker, token_url
 
 handler = steps_worker(
     Platform(
@@ -15,6 +15,7 @@ handler = steps_worker(
             "extract_scenes": extract_scenes,
         },
         applies=applies,
+        callback_url=token_url,
         client=VideoDb(),
     )
 )

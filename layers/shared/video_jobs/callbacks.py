@@ -6,17 +6,18 @@ it is recorded, or kept on the Deliveries queue, or among its dead letters.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, assert_never
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from pydantic import BaseModel, ValidationError
 
 from video_jobs import jsontext, queues, secrets, settings, store, tokens
+from video_jobs.faults import RefusedError
 from video_jobs.http import MalformedBodyError, Request, json_answer
-from video_jobs.jobs import LARGEST_BODY, StepEnd, now, timestamp
+from video_jobs.jobs import LARGEST_BODY, Ignored, News, StepEnd, StepFailed, StepSucceeded, now, timestamp
 
 _JOB_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _ATTEMPT = re.compile(r"[0-9]{1,9}")
@@ -33,6 +34,7 @@ class Outcome(StrEnum):
     REPEATED = "repeated"
     STALE = "stale"
     ADOPTED = "adopted"
+    IGNORED = "ignored"
     KEPT = "kept"
     REFUSED = "refused"
     TOO_LARGE = "too_large"
@@ -48,10 +50,6 @@ class Outcome(StrEnum):
 _STATUS = {Outcome.REFUSED: 401, Outcome.TOO_LARGE: 413, Outcome.UNREADABLE: 422, Outcome.UNAVAILABLE: 503}
 
 
-class RefusedError(Exception):
-    """The sender has not proven that we gave it this URL. Nothing is written, and nobody tries again."""
-
-
 class UnreadableError(Exception):
     """Proven, but not a body that we understand: kept among the dead letters until a fix."""
 
@@ -62,27 +60,46 @@ class TooLargeError(UnreadableError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Whose callback it is, as its URL proves."""
+    """Whose callback it is, as far as its proof says: a token's URL names the job, a signature only the sender."""
 
-    job_id: str
-    attempt: int
+    job_id: str | None = None
+    attempt: int | None = None
     again: bool = False
     """Whether it comes from the Deliveries queue: then a failure goes back there, not into it once more."""
     replay: bool = False
     """Whether a person wants it recorded although it is in the archive."""
 
 
-def callback[P: BaseModel](name: str, payload: type[P], decide: Callable[[P], StepEnd]) -> Handler:
+type Proof = Callable[[str, Request], Claim]
+"""Whose callback a request is: from the callback's name and the request. Raises RefusedError.
+
+Missing and wrong look the same to the sender. Raises SecretUnavailableError, too: without keys nobody can be judged.
+"""
+
+type Understanding = StepEnd | News | Ignored
+"""What a callback means: the end of the step that its URL names, news of an id that its body names, or nothing."""
+
+
+def callback[P: BaseModel](
+    name: str,
+    payload: type[P],
+    decide: Callable[[P], Understanding],
+    *,
+    proof: Proof | None = None,
+    read: Callable[[bytes], Any] = jsontext.read,
+) -> Handler:
     """The handler of a callback function.
 
-    `name` is "provider/callback" in snake case; `payload` the model of its bodies; `decide` says what one means.
+    `name` is "provider/callback" in snake case; `payload` the model of its bodies; `decide` says what one means;
+    `proof` who sent it, the token in its URL if there is none; `read` makes JSON of a body. Only what a token has
+    proven, which names the job, may be understood as an end.
     """
     settings.make_ready()
 
     def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         logger.clear_state()
         logger.append_keys(provider=name.split("/", maxsplit=1)[0], callback=name, step=name.split("/")[1])
-        outcome = _take(name, payload, decide, event)
+        outcome = _take(name, proof or token, lambda body: decide(parse(payload, body, read)), event)
         with single_metric(name="Callbacks", unit=MetricUnit.Count, value=1) as metric:
             metric.add_dimension(name="callback", value=name)
             metric.add_dimension(name="outcome", value=outcome)
@@ -91,22 +108,21 @@ def callback[P: BaseModel](name: str, payload: type[P], decide: Callable[[P], St
     return handler
 
 
-def _take[P: BaseModel](
-    name: str, payload: type[P], decide: Callable[[P], StepEnd], event: Mapping[str, Any]
-) -> Outcome:
+def _take(name: str, proof: Proof, understand: Callable[[bytes], Understanding], event: Mapping[str, Any]) -> Outcome:
     """All of it, and what each way in which it can go wrong means for the sender."""
     request = Request(event)
     try:
-        claim = prove(name, request)
+        claim = prove(name, request, proof)
     except RefusedError as error:
         logger.warning("refused", extra={"reason": str(error)})
         return Outcome.REFUSED
     except Exception:  # the border: without the keys nobody can be judged, and the platform may try again
         logger.exception("unavailable")
         return Outcome.UNAVAILABLE
-    logger.append_keys(job_id=claim.job_id, attempt=claim.attempt)
+    if claim.job_id:
+        logger.append_keys(job_id=claim.job_id, attempt=claim.attempt)
     try:
-        outcome = _record_and_chain(name, request, claim, lambda body: decide(parse(payload, body)))
+        outcome = _record_and_chain(name, request, claim, understand)
     except TooLargeError as error:
         return _unreadable(name, request, claim, Outcome.TOO_LARGE, error)
     except UnreadableError as error:
@@ -117,33 +133,60 @@ def _take[P: BaseModel](
     return outcome
 
 
-def _record_and_chain(name: str, request: Request, claim: Claim, understand: Callable[[bytes], StepEnd]) -> Outcome:
+def _record_and_chain(
+    name: str, request: Request, claim: Claim, understand: Callable[[bytes], Understanding]
+) -> Outcome:
     body = read_body(request)
-    outcome = record(name, request, body, claim, understand(body))
+    outcome, job_id = record(name, request, body, claim, understand(body))
+    if job_id is None:
+        return outcome
+    logger.append_keys(job_id=job_id)
     try:
-        chain(name, claim)
+        chain(name, job_id)
     except Exception as error:  # the border, too; what is recorded is moved on by a sweep at the latest
         return _keep(name, request, claim, error, otherwise=outcome)
     return outcome
 
 
-def prove(name: str, request: Request) -> Claim:
-    """Whose callback this is, proven by the token in its URL.
-
-    Missing and wrong look the same to the sender. Raises RefusedError, or SecretUnavailableError.
-    """
-    if request.redelivery:
+def prove(name: str, request: Request, proof: Proof) -> Claim:
+    """Whose callback this is; one that comes again was proven when it came first."""
+    if request.redelivery is not None:
         return Claim(again=True, **request.redelivery)
-    job_id, attempt, token = (request.parameter(part) for part in ("job", "attempt", "token"))
-    if not (job_id and attempt and token and _JOB_ID.fullmatch(job_id) and _ATTEMPT.fullmatch(attempt)):
+    return proof(name, request)
+
+
+def token(name: str, request: Request) -> Claim:
+    """The proof of a platform that signs nothing: the token in the URL that we gave it."""
+    job_id, attempt, given = (request.parameter(part) for part in ("job", "attempt", "token"))
+    if not (job_id and attempt and given and _JOB_ID.fullmatch(job_id) and _ATTEMPT.fullmatch(attempt)):
         raise RefusedError("the URL is not one that we gave out")
-    claim = Claim(job_id=job_id, attempt=int(attempt))
+    number = int(attempt)
     keys = secrets.values("CALLBACK_KEYS_SECRET")
-    if not tokens.holds(token, name, job_id, claim.attempt, keys=keys.values()):
+    if not tokens.holds(given, name, job_id, number, keys=keys.values()):
         newer = secrets.newer_values("CALLBACK_KEYS_SECRET")
-        if newer is None or not tokens.holds(token, name, job_id, claim.attempt, keys=newer.values()):
+        if newer is None or not tokens.holds(given, name, job_id, number, keys=newer.values()):
             raise RefusedError("the token does not hold")
-    return claim
+    return Claim(job_id=job_id, attempt=number)
+
+
+def signed(secret_setting: str, verify: Callable[[Request, Mapping[str, str]], None]) -> Proof:
+    """The proof of a platform that signs: `verify` takes the request and the values of the platform's secret.
+
+    It raises RefusedError, or SecretUnavailableError if there is nothing among the values to verify with. A signature
+    that does not hold is tried once more with the values as they are now: they may have been rotated.
+    """
+
+    def proof(_name: str, request: Request) -> Claim:
+        try:
+            verify(request, secrets.values(secret_setting))
+        except (RefusedError, secrets.SecretUnavailableError):
+            newer = secrets.newer_values(secret_setting)
+            if newer is None:
+                raise
+            verify(request, newer)
+        return Claim()
+
+    return proof
 
 
 def read_body(request: Request) -> bytes:
@@ -157,10 +200,10 @@ def read_body(request: Request) -> bytes:
     return body
 
 
-def parse[P: BaseModel](payload: type[P], body: bytes) -> P:
+def parse[P: BaseModel](payload: type[P], body: bytes, read: Callable[[bytes], Any] = jsontext.read) -> P:
     """The body as its model, whatever its content type says. Raises UnreadableError, which does not quote it."""
     try:
-        return payload.model_validate(jsontext.read(body))
+        return payload.model_validate(read(body))
     except jsontext.NotJsonError as error:
         raise UnreadableError(str(error)) from None
     except ValidationError as error:
@@ -168,22 +211,41 @@ def parse[P: BaseModel](payload: type[P], body: bytes) -> P:
         raise UnreadableError(f"unexpected: {', '.join(fields)}") from None
 
 
-def record(name: str, request: Request, body: bytes, claim: Claim, end_of_step: StepEnd) -> Outcome:
-    """Write it down: one transaction."""
+def record(
+    name: str, request: Request, body: bytes, claim: Claim, meaning: Understanding
+) -> tuple[Outcome, str | None]:
+    """Write it down, in one transaction; and which job is to be moved on because of it."""
     event = store.Event(
         callback=name,
-        attempt=claim.attempt,
+        step=name.split("/")[1],
+        attempt=claim.attempt or 0,
         body=body.decode("utf-8-sig"),
         via="callback",
         headers=request.kept_headers,
         received_at=timestamp(now()),
     )
-    return Outcome(store.record(claim.job_id, event, end_of_step, replay=claim.replay))
+    match meaning:
+        case StepSucceeded() | StepFailed():
+            if claim.job_id is None:
+                raise ValueError(f"{name}: an end, but nothing says of which job")
+            return Outcome(store.record(claim.job_id, event, meaning, replay=claim.replay)), claim.job_id
+        case News():
+            told = replace(event, identity=meaning.identity or event.body)
+            logger.append_keys(step=meaning.step)
+            recorded, job_id = store.tell(told, meaning, replay=claim.replay)
+            return Outcome(recorded), job_id
+        case Ignored():
+            ignored = replace(event, identity=meaning.identity or event.body)
+            medium_of = store.archive_ignored(ignored, meaning.ref)
+            logger.append_keys(event_type=meaning.event_type, event_id=ignored.event_id, job_id=medium_of)
+            return Outcome.IGNORED, None
+        case _:
+            assert_never(meaning)
 
 
-def chain(name: str, claim: Claim) -> None:
+def chain(name: str, job_id: str) -> None:
     """Have the worker move the job on; also for a repeated callback, in case that failed the first time."""
-    queues.send_start(name.split("/", maxsplit=1)[0], claim.job_id)
+    queues.send_start(name.split("/", maxsplit=1)[0], job_id)
 
 
 def _unreadable(name: str, request: Request, claim: Claim, outcome: Outcome, error: UnreadableError) -> Outcome:

@@ -1,6 +1,10 @@
-"""How a call to a platform fails: in a way that passes, or for good."""
+"""How dealing with a platform fails: in a way that passes, or for good; and when it is not the platform at all."""
 
 from video_jobs.jobs import JobError
+
+
+class RefusedError(Exception):
+    """The sender of a callback has not proven who it is. Nothing is written, and nobody tries again."""
 
 
 class TransientError(Exception):

@@ -2,12 +2,20 @@
 
 import base64
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
 # What a platform's sender says of itself is worth keeping; what may hold a secret is not (Authorization, cookies).
-_KEPT_HEADERS = ("content-type", "content-length", "user-agent", "x-forwarded-for", "x-amzn-trace-id")
+_KEPT_HEADERS = (
+    "content-type",
+    "content-length",
+    "user-agent",
+    "x-forwarded-for",
+    "x-amzn-trace-id",
+    "x-api-video-webhookid",
+)
 
 
 class MalformedBodyError(Exception):
@@ -33,6 +41,13 @@ class Request:
             return base64.b64decode(text, validate=True)
         except ValueError as error:  # or its subclass binascii.Error
             raise MalformedBodyError(f"the body is not base64: {error}") from None
+
+    @property
+    def received_at(self) -> float:
+        """When API Gateway received it, in seconds since 1970: no sender can set it."""
+        context = self._event.get("requestContext")
+        epoch = context.get("timeEpoch") if isinstance(context, dict) else None
+        return epoch / 1000 if isinstance(epoch, int | float) else time.time()
 
     @property
     def kept_headers(self) -> dict[str, str]:

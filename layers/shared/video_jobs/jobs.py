@@ -1,5 +1,6 @@
 """What a job is: a source, a plan of steps, and how each of them stands."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -83,6 +84,14 @@ class Step(Frozen):
     progress: float | None = None
     """0 to 1, where the platform tells."""
     result: dict[str, Any] | None = None
+    """What came of it; while it runs, what a check found so far."""
+    told: dict[str, str] = {}
+    """What callbacks that end nothing by themselves said of its parts: "reference/part" and the platform's word."""
+    tellings: int = 0
+    """How many such callbacks came."""
+    told_at: str | None = None
+    heard: int = 0
+    """How many of them a worker has looked into."""
     error: JobError | None = None
     """Why it failed; while it is queued again, why the last attempt did."""
     checks: int = 0
@@ -94,6 +103,11 @@ class Step(Frozen):
     lease_until: str | None = None
     next_check_at: str | None = None
     deadline_at: str | None = None
+
+    def told_of(self, ref: str) -> dict[str, str]:
+        """What callbacks said of one of the platform's ids: part and word."""
+        prefix = f"{ref}/"
+        return {key.removeprefix(prefix): word for key, word in self.told.items() if key.startswith(prefix)}
 
 
 class Job(Frozen):
@@ -113,6 +127,8 @@ class Job(Frozen):
     options: dict[str, dict[str, Any]] = {}
     """For each step, what its caller asked for."""
     retry: RetryPolicy = RetryPolicy()
+    check_interval: float | None = None
+    """Seconds from a step's start to its first check, where the caller wants it otherwise than the stack."""
     batch: str | None = None
     adopted: bool = False
     """Whether a callback made it: the platform did work that was started elsewhere."""
@@ -138,6 +154,18 @@ class Job(Frozen):
         failed = (step.error for step in self.steps.values() if step.status == StepStatus.FAILED)
         return next(failed, None) if self.status == JobStatus.FAILED else None
 
+    def submission_key(self, step: str) -> str:
+        """One key for all tries to submit a step, until a person has it tried again: 64 hexadecimal digits.
+
+        A platform that has seen it before has the step already: the answer to an earlier try was lost.
+        """
+        return hashlib.sha256(f"{self.job_id}\n{step}\n{self.steps[step].attempt_limit}".encode()).hexdigest()
+
+    def may_be_submitted_already(self, step: str) -> bool:
+        """Whether this is not the first try since the job began, or a person had it tried again."""
+        found = self.steps[step]
+        return found.attempt > found.attempt_limit - self.retry.max_attempts + 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
@@ -145,6 +173,8 @@ class Submitted:
 
     platform_job_id: str | None
     platform_status: str | None = None
+    refs: tuple[str, ...] = ()
+    """Its ids that callbacks about this step will name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +183,10 @@ class StepRunning:
 
     progress: float | None = None
     platform_status: str | None = None
+    result: Mapping[str, Any] | None = None
+    """What it has come to so far, where there is something to use already."""
+    soon: bool = False
+    """Whether an end is near, so that the next check must not wait for long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,13 +199,44 @@ class StepSucceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFailed:
-    """The platform has given it up, or we have."""
+    """The platform has given it up, or we have. `result` is what there is all the same."""
 
     error: JobError
+    result: Mapping[str, Any] = field(default_factory=dict)
 
 
 type StepEnd = StepSucceeded | StepFailed
 """What a callback says, and what a check may find: both are recorded in the same way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a callback says that ends no step by itself: a worker looks into it at once.
+
+    Because it is about a part of the step only, or leaves out what came of it, or cannot be believed without asking.
+    """
+
+    ref: str
+    """The platform's id that it is about."""
+    step: str
+    """Whose it is, where the job of that id has such a step; else it is the step's that brought the id."""
+    part: str
+    """Of what in the step; what is said of the same part later takes its place."""
+    word: str
+    """The platform's own."""
+    good: bool = False
+    """Whether a step that has failed may yet have succeeded."""
+    identity: str | None = None
+    """The platform's id of this callback, where repetitions share it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """A documented callback that no step of ours waits for: it is archived, with its medium's job if there is one."""
+
+    event_type: str
+    ref: str | None = None
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

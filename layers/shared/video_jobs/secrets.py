@@ -1,6 +1,7 @@
 """Secrets by name, from Secrets Manager, cached with an age limit so that a rotation needs no deployment."""
 
 import time
+from collections.abc import Mapping
 from functools import cache
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
@@ -54,6 +55,17 @@ def newer_values(setting_name: str) -> dict[str, str] | None:
         return None
     _refreshed_at[setting_name] = now
     return values(setting_name, fresh=True)
+
+
+def chosen(found: Mapping[str, str], prefix: str, *, of: str) -> list[str]:
+    """The values whose names begin so: a key and those that it takes turns with.
+
+    Raises SecretUnavailableError, which says what is missing of which platform's secret, if there is none.
+    """
+    fitting = [value for name, value in found.items() if name.startswith(prefix)]
+    if not fitting:
+        raise SecretUnavailableError(f"the secret of {of} has no {prefix}")
+    return fitting
 
 
 def forget() -> None:

@@ -45,6 +45,8 @@ LONGEST_BACKOFF_SECONDS = 300
 LONGEST_ASKED_WAIT_SECONDS = 3600
 """How long a platform may have us wait before the next attempt."""
 CHECK_GROWTH = 1.5
+SOON_SECONDS = 600
+"""How long after a callback an end counts as near: one that never comes must not be asked after so often for ever."""
 LONGEST_CHECK_SECONDS = 900
 
 type Handler = Callable[[dict[str, Any], Any], Any]
@@ -57,7 +59,11 @@ _message: TypeAdapter[StartMessage | CheckMessage] = TypeAdapter(
 
 
 class PlatformStep[C](Protocol):
-    """What a platform's module must say about one of its steps; C is the platform's client."""
+    """What a platform's module must say about one of its steps; C is the platform's client.
+
+    It may also have a `hear`, with the signature of `check`: called when callbacks have told something about a step
+    that they cannot end. Without one, each such callback makes the worker check.
+    """
 
     def submit(self, client: C, job: Job, *, callback_url: str) -> Submitted | Found:
         """Ask for the step. Raises TransientError or RefusedByPlatformError."""
@@ -76,6 +82,8 @@ class Platform[C]:
     steps: Mapping[str, PlatformStep[C]]
     applies: Callable[[Job, str], bool]
     """Whether a step makes sense for the job's medium; steps that do not are skipped."""
+    callback_url: Callable[[Job, str], str]
+    """Where the platform is to call back about the next attempt at a step; "" where it is told so once for all."""
     client: C
 
 
@@ -128,8 +136,7 @@ def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
         case StepStatus.FAILED:
             _end(job, JobStatus.FAILED)
         case StepStatus.RUNNING:
-            if _past(step.next_check_at, grace=store.SWEEP_GRACE_SECONDS):
-                _check(platform, job, name)
+            _look_after(platform, job, name)
         case StepStatus.SUBMITTING if not _past(step.lease_until):
             # or was, and broke off: this message looks again when that is known
             logger.info("somebody is at it")
@@ -139,6 +146,15 @@ def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
             logger.info("too early")
         case _:
             _begin(platform, job, name, record)
+
+
+def _look_after[C](platform: Platform[C], job: Job, name: str) -> None:
+    """Hear what callbacks have told of a running step, or check on one whose check was lost."""
+    step = job.steps[name]
+    if step.tellings > step.heard:
+        _hear(platform, job, name)
+    elif _past(step.next_check_at, grace=store.SWEEP_GRACE_SECONDS):
+        _check(platform, job, name)
 
 
 def _begin[C](platform: Platform[C], job: Job, name: str, record: SQSRecord) -> None:
@@ -151,7 +167,7 @@ def _begin[C](platform: Platform[C], job: Job, name: str, record: SQSRecord) -> 
     if job.steps[name].attempt >= job.steps[name].attempt_limit:
         _record(job, name, Found(end=StepFailed(error=_abandoned(job.steps[name])), body={}), via="start")
         return
-    url = _callback_url(job, name)  # before the claim: an attempt that lacks its URL is none
+    url = platform.callback_url(job, name)  # before the claim: an attempt that lacks its URL is none
     claimed = store.claim(job, name, lease_seconds=LEASE_SECONDS)
     if claimed is None:
         logger.info("somebody else has it")
@@ -173,13 +189,12 @@ def _submit[C](platform: Platform[C], job: Job, name: str, url: str, record: SQS
         if isinstance(answer, Found):
             _record(job, name, answer, via="submit")
             return
-        interval = float(settings.number("CHECK_INTERVAL_SECONDS"))
+        interval = _interval(job)
         running = _insist(
             lambda: store.submitted(
                 job,
                 name,
-                platform_job_id=answer.platform_job_id,
-                platform_status=answer.platform_status,
+                accepted=answer,
                 check_in=interval,
                 deadline_in=settings.number("STEP_DEADLINE_SECONDS"),
             )
@@ -187,6 +202,8 @@ def _submit[C](platform: Platform[C], job: Job, name: str, url: str, record: SQS
         logger.info("submitted", extra={"platform_job_id": answer.platform_job_id})
         if running:
             _send_check(running, name, delay=interval)
+            if running.steps[name].tellings > running.steps[name].heard:
+                queues.send_start(platform.name, job.job_id)  # its callbacks were faster
 
 
 def _insist[T](write: Callable[[], T]) -> T:
@@ -200,8 +217,18 @@ def _insist[T](write: Callable[[], T]) -> T:
     return write()
 
 
-def _callback_url(job: Job, name: str) -> str:
-    """For the step's next attempt."""
+def _interval(job: Job) -> float:
+    """Seconds from a step's start to its first check."""
+    return job.check_interval or float(settings.number("CHECK_INTERVAL_SECONDS"))
+
+
+def no_url(_job: Job, _name: str) -> str:
+    """For a platform that calls back where its account says."""
+    return ""
+
+
+def token_url(job: Job, name: str) -> str:
+    """A URL that proves itself, for the step's next attempt: for a platform that signs nothing."""
     try:
         key = secrets.values("CALLBACK_KEYS_SECRET")["current"]
     except KeyError:
@@ -278,29 +305,53 @@ def check[C](platform: Platform[C], message: CheckMessage) -> None:
 def _check[C](platform: Platform[C], job: Job, name: str) -> None:
     """Ask the platform; record the end of the step as a callback would, or plan the next check."""
     step = job.steps[name]
-    logger.append_keys(step=name, attempt=step.attempt)
-    try:
-        found = platform.steps[name].check(platform.client, job, step)
-    except (TransientError, RefusedByPlatformError) as fault:
-        # no answer about the step; the deadline limits how often it is asked for
-        logger.warning("check failed", extra={"reason": str(fault)})
-        found = StepRunning()
-    except Exception:  # the border: not even a mistake of ours may keep a step from reaching its deadline
-        logger.exception("check failed")
-        found = StepRunning()
+    found = _ask(platform.steps[name].check, platform.client, job, name, otherwise=StepRunning())
     if isinstance(found, Found):
         _record(job, name, found, via="check")
     elif _past(step.deadline_at):
         _record(job, name, Found(end=StepFailed(error=_timed_out(step)), body={}), via="check")
     else:
-        interval = float(settings.number("CHECK_INTERVAL_SECONDS"))
-        growth = CHECK_GROWTH ** min(step.checks + 1, 30)  # long before that it has reached its longest
-        delay = min(interval * growth, LONGEST_CHECK_SECONDS)
-        running = store.checked(
-            job, name, progress=found.progress, platform_status=found.platform_status, next_in=delay
-        )
-        if running:
-            _send_check(running, name, delay=delay)
+        _plan_check(job, name, found)
+
+
+def _hear[C](platform: Platform[C], job: Job, name: str) -> None:
+    """Look into what callbacks have told; the checks go on as planned, unless an end is near."""
+    module = platform.steps[name]
+    look: _Look[C] = getattr(module, "hear", module.check)
+    found = _ask(look, platform.client, job, name, otherwise=StepRunning(soon=True))
+    if isinstance(found, Found):
+        _record(job, name, found, via="check")
+    elif found.soon or _past(job.steps[name].next_check_at):
+        _plan_check(job, name, found)
+    else:
+        store.heard(job, name, found)
+
+
+type _Look[C] = Callable[[C, Job, Step], StepRunning | Found]
+
+
+def _ask[C](look: _Look[C], client: C, job: Job, name: str, *, otherwise: StepRunning) -> StepRunning | Found:
+    """What the platform's module finds out about a step; `otherwise` if there is no answer."""
+    step = job.steps[name]
+    logger.append_keys(step=name, attempt=step.attempt)
+    try:
+        return look(client, job, step)
+    except (TransientError, RefusedByPlatformError) as fault:
+        # no answer about the step; the deadline limits how often it is asked for
+        logger.warning("check failed", extra={"reason": str(fault)})
+    except Exception:  # the border: not even a mistake of ours may keep a step from reaching its deadline
+        logger.exception("check failed")
+    return otherwise
+
+
+def _plan_check(job: Job, name: str, found: StepRunning) -> None:
+    """Note how the step stands, and ask again later: ever later, unless its end is near."""
+    growth = CHECK_GROWTH ** min(job.steps[name].checks + 1, 30)  # long before that it has reached its longest
+    near = found.soon and not _past(job.steps[name].told_at, grace=SOON_SECONDS)
+    delay = _interval(job) if near else min(_interval(job) * growth, LONGEST_CHECK_SECONDS)
+    running = store.checked(job, name, found, next_in=delay)
+    if running:
+        _send_check(running, name, delay=delay)
 
 
 def _send_check(job: Job, name: str, *, delay: float) -> None:
@@ -326,6 +377,7 @@ def _record(job: Job, name: str, found: Found, *, via: str) -> None:
     """Record what we were told, or found out, exactly as a callback's word; then move the job on."""
     event = store.Event(
         callback=f"{job.provider}/{name}",
+        step=name,
         attempt=job.steps[name].attempt,
         body=_archived(found.body),
         via=via,

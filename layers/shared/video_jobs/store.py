@@ -13,7 +13,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -23,7 +23,20 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from video_jobs import settings
-from video_jobs.jobs import Job, JobError, JobStatus, Step, StepEnd, StepStatus, StepSucceeded, now, timestamp
+from video_jobs.jobs import (
+    Job,
+    JobError,
+    JobStatus,
+    News,
+    Step,
+    StepEnd,
+    StepRunning,
+    StepStatus,
+    StepSucceeded,
+    Submitted,
+    now,
+    timestamp,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
@@ -46,6 +59,7 @@ class Recorded(StrEnum):
     REPEATED = "repeated"  # this event is in the archive already
     STALE = "stale"  # the job is further on, or gone: archived, nothing changed
     ADOPTED = "adopted"  # about work that we did not start: a job was made for it
+    IGNORED = "ignored"  # documented, but nothing that a step waits for: archived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +67,27 @@ class Event:
     """What a platform said about a step, as it said it."""
 
     callback: str
-    """"provider/callback" in snake case."""
+    """"provider/callback" in snake case: whose words these are, and which function understands them."""
+    step: str
+    """Which step they are about."""
     attempt: int
     body: str
     via: str
     """How it reached us: callback, check or submit."""
     headers: Mapping[str, str]
     received_at: str
+    identity: str | None = None
+    """The platform's own id of this callback, where it sends one: repetitions share it."""
 
     @property
     def event_id(self) -> str:
-        """The same for the same words about the same attempt: what deduplicates them."""
-        return hashlib.sha256(f"{self.callback}\n{self.attempt}\n{self.body}".encode()).hexdigest()[:32]
+        """The same for what was said once: the same callback, or the same words about the same attempt."""
+        said = self.identity or f"{self.attempt}\n{self.body}"
+        return hashlib.sha256(f"{self.callback}\n{said}".encode()).hexdigest()[:32]
 
     @property
-    def step(self) -> str:
-        return self.callback.split("/")[1]
+    def provider(self) -> str:
+        return self.callback.split("/")[0]
 
 
 class ConflictError(Exception):
@@ -151,11 +170,19 @@ def _to_job(item: Mapping[str, Any]) -> Job | None:
 
 
 def _change(
-    job_id: str, update: str, *, condition: str, step: str = "", counted: bool = True, **values: Any
+    job_id: str,
+    update: str,
+    *,
+    condition: str,
+    step: str = "",
+    aliases: Mapping[str, str] | None = None,
+    counted: bool = True,
+    **values: Any,
 ) -> dict[str, Any]:
     """An UpdateItem request, which also notes when (:now), and that, the job changed, unless it is not `counted`.
 
-    In the expressions #name is the attribute of that name, and #step the attribute of the step's name.
+    In the expressions #name is the attribute of that name, #step the attribute of the step's name, and an alias what
+    `aliases` says.
     """
     if counted:
         update = re.sub(r"^SET ", "SET #updated_at = :now, ", update) + " ADD #version :one"
@@ -163,6 +190,7 @@ def _change(
     names = {f"#{name}": name for name in re.findall(r"#(\w+)", update + condition)}
     if "#step" in names:
         names["#step"] = step
+    names |= {f"#{alias}": name for alias, name in (aliases or {}).items()}
     return {
         "TableName": settings.setting("TABLE_NAME"),
         "Key": _wire(_job_key(job_id)),
@@ -200,10 +228,12 @@ def _applied(request: dict[str, Any]) -> Job | None:
         return None
 
 
-def _put(item: Mapping[str, Any], *, condition: str | None = None) -> dict[str, Any]:
+def _put(item: Mapping[str, Any], *, condition: str | None = None, **values: Any) -> dict[str, Any]:
     request: dict[str, Any] = {"TableName": settings.setting("TABLE_NAME"), "Item": _wire(item)}
     if condition:
         request |= {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    if values:
+        request["ExpressionAttributeValues"] = _wire({f":{name}": value for name, value in values.items()})
     return request
 
 
@@ -280,12 +310,14 @@ def submitted(
     job: Job,
     step: str,
     *,
-    platform_job_id: str | None,
-    platform_status: str | None,
+    accepted: Submitted,
     check_in: float,
     deadline_in: float,
 ) -> Job | None:
-    """The platform has accepted the step; None if its callback was faster than its answer."""
+    """The platform has accepted the step; None if its callback was faster than its answer.
+
+    What callbacks have said of its references before now, when nobody knew whose they were, is taken over.
+    """
     moment = now()
     request = _change(
         job.job_id,
@@ -298,14 +330,25 @@ def submitted(
         submitting=StepStatus.SUBMITTING,
         running=StepStatus.RUNNING,
         attempt=job.steps[step].attempt,
-        platform_job_id=platform_job_id,
-        platform_status=platform_status,
+        platform_job_id=accepted.platform_job_id,
+        platform_status=accepted.platform_status,
         none=0,
         check=timestamp(moment, plus=check_in),
         deadline=timestamp(moment, plus=deadline_in),
         due=timestamp(moment, plus=check_in + SWEEP_GRACE_SECONDS),
     )
-    return _applied(request)
+    if not accepted.refs:
+        return _applied(request)
+    refs = [{"Put": put} for put in _ref_puts(job.job_id, job.provider, step, job.steps[step].attempt, accepted.refs)]
+    request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    for _ in range(_CONFLICT_TRIES):
+        reasons = _transact([{"Update": request}, *refs])
+        if not reasons:
+            return get(job.job_id)
+        if reasons[0]["Code"] == "ConditionalCheckFailed":
+            return None
+        _take_over(job.job_id, step, reasons[1:])
+    raise ConflictError(f"the references of job {job.job_id} changed hands {_CONFLICT_TRIES} times")
 
 
 def queue_again(job: Job, step: str, *, error: JobError, delay: float) -> None:
@@ -327,15 +370,15 @@ def queue_again(job: Job, step: str, *, error: JobError, delay: float) -> None:
     _applied(request)  # or its callback came after all
 
 
-def checked(job: Job, step: str, *, progress: float | None, platform_status: str | None, next_in: float) -> Job | None:
+def checked(job: Job, step: str, running: StepRunning, *, next_in: float) -> Job | None:
     """A check found the step still running; None if something else happened to it meanwhile."""
     moment = now()
     found = job.steps[step]
+    update, values = _so_far(found, running)
     request = _change(
         job.job_id,
-        "SET #steps.#step.#checks = :next, #steps.#step.#checked_at = :now, #steps.#step.#progress = :progress, "
-        "#steps.#step.#platform_status = :platform_status, #steps.#step.#next_check_at = :check, "
-        "#due_at = :due",
+        "SET #steps.#step.#checks = :next, #steps.#step.#checked_at = :now, #steps.#step.#next_check_at = :check, "
+        f"#due_at = :due, {update}",
         condition="#steps.#step.#status = :running AND #steps.#step.#attempt = :attempt "
         "AND #steps.#step.#checks = :checks",
         step=step,
@@ -343,12 +386,45 @@ def checked(job: Job, step: str, *, progress: float | None, platform_status: str
         attempt=found.attempt,
         checks=found.checks,
         next=found.checks + 1,
-        progress=found.progress if progress is None else round(progress, 4),
-        platform_status=platform_status or found.platform_status,
         check=timestamp(moment, plus=next_in),
         due=timestamp(moment, plus=next_in + SWEEP_GRACE_SECONDS),
+        **values,
     )
     return _applied(request)
+
+
+def heard(job: Job, step: str, running: StepRunning) -> Job | None:
+    """What callbacks told was looked into and ends nothing; the next check stays where it is planned."""
+    found = job.steps[step]
+    update, values = _so_far(found, running)
+    request = _change(
+        job.job_id,
+        f"SET {update}",
+        condition="#steps.#step.#status = :running AND #steps.#step.#attempt = :attempt "
+        "AND #steps.#step.#heard < :heard",
+        step=step,
+        running=StepStatus.RUNNING,
+        attempt=found.attempt,
+        **values,
+    )
+    return _applied(request)
+
+
+def _so_far(step: Step, running: StepRunning) -> tuple[str, dict[str, Any]]:
+    """How a step that goes on stands; what is not known anew stays."""
+    update = (
+        "#steps.#step.#progress = :progress, #steps.#step.#platform_status = :platform_status, "
+        "#steps.#step.#heard = :heard"
+    )
+    values: dict[str, Any] = {
+        "progress": step.progress if running.progress is None else round(running.progress, 4),
+        "platform_status": running.platform_status or step.platform_status,
+        "heard": step.tellings,
+    }
+    if running.result is not None:
+        update += ", #steps.#step.#result = :result"
+        values["result"] = json.dumps(dict(running.result), ensure_ascii=False)
+    return update, values
 
 
 def skip(job: Job, steps: Sequence[str]) -> Job | None:
@@ -394,7 +470,8 @@ def retry(job: Job, step: str) -> Job:
             "SET #steps.#step.#status = :queued, #steps.#step.#attempt_limit = :limit, #status = :running, "
             "#listing_by_status = :listing, #open = :open, #due_at = :due "
             "REMOVE #ended_at, #expires_at, #steps.#step.#error, #steps.#step.#ended_at, #steps.#step.#progress, "
-            "#steps.#step.#platform_job_id, #steps.#step.#platform_status, #steps.#step.#not_before",
+            "#steps.#step.#result, #steps.#step.#platform_job_id, #steps.#step.#platform_status, "
+            "#steps.#step.#not_before",
             condition="#status = :failed AND #steps.#step.#status = :failed AND #steps.#step.#attempt = :attempt",
             step=step,
             queued=StepStatus.QUEUED,
@@ -425,14 +502,18 @@ def record(job_id: str, event: Event, end_of_step: StepEnd, *, replay: bool = Fa
         change = _step_change(job_id, event, end_of_step, replay=replay) | {
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD"
         }
-        refs = [{"Put": _put(_ref_item(job_id, event, ref))} for ref in _refs(end_of_step)]
-        reasons = _transact([{"Put": put}, {"Update": change}, *refs])
+        puts = _ref_puts(job_id, event.provider, event.step, event.attempt, _refs(end_of_step))
+        reasons = _transact([{"Put": put}, {"Update": change}, *({"Put": ref} for ref in puts)])
         if not reasons:
             return outcome
         if reasons[0]["Code"] == "ConditionalCheckFailed":
             return Recorded.REPEATED
+        if reasons[1]["Code"] == "None":
+            _take_over(job_id, event.step, reasons[2:])
+            continue
         job_item = reasons[1].get("Item")
-        if job_item is None or _adoptable(job_item, event.step):
+        # a check has nobody to adopt: its job was taken over by another one meanwhile
+        if event.via == "callback" and (job_item is None or _adoptable(job_item, event.step)):
             if _adopt(job_id, event, end_of_step, exists=job_item is not None):
                 return Recorded.ADOPTED
             continue  # another callback made the job, or the step, in the meantime
@@ -445,12 +526,15 @@ def _refs(end_of_step: StepEnd) -> tuple[str, ...]:
     return end_of_step.refs if isinstance(end_of_step, StepSucceeded) else ()
 
 
+def _event_key(job_id: str, event_id: str) -> dict[str, str]:
+    return {"pk": f"JOB#{job_id}", "sk": f"EVENT#{event_id}"}
+
+
 def _event_item(job_id: str, event: Event, outcome: Recorded) -> dict[str, Any]:
-    return {
-        "pk": f"JOB#{job_id}",
-        "sk": f"EVENT#{event.event_id}",
+    return _event_key(job_id, event.event_id) | {
         "event_id": event.event_id,
         "callback": event.callback,
+        "step": event.step,
         "attempt": event.attempt,
         "via": event.via,
         "outcome": outcome,
@@ -461,9 +545,31 @@ def _event_item(job_id: str, event: Event, outcome: Recorded) -> dict[str, Any]:
     }
 
 
-def _ref_item(job_id: str, event: Event, ref: str) -> dict[str, Any]:
-    provider = event.callback.split("/")[0]
-    return {"pk": f"REF#{provider}#{ref}", "sk": "REF", "job_id": job_id, "expires_at": _expiry(now())}
+def _ref_key(provider: str, ref: str) -> dict[str, str]:
+    return {"pk": f"REF#{provider}#{ref}", "sk": "REF"}
+
+
+def _ref_item(job_id: str, provider: str, step: str, attempt: int, ref: str) -> dict[str, Any]:
+    """Whose a reference is, and which step brought it."""
+    return _ref_key(provider, ref) | {
+        "job_id": job_id,
+        "step": step,
+        "attempt": attempt,
+        "ref": ref,
+        "expires_at": _expiry(now()),
+    }
+
+
+def _ref_puts(job_id: str, provider: str, step: str, attempt: int, refs: Sequence[str]) -> list[dict[str, Any]]:
+    """Puts of references, which fail for one that another job has."""
+    return [
+        _put(
+            _ref_item(job_id, provider, step, attempt, ref),
+            condition="attribute_not_exists(pk) OR job_id = :job_id",
+            job_id=job_id,
+        )
+        for ref in dict.fromkeys(refs)
+    ]
 
 
 def _step_change(job_id: str, event: Event, end_of_step: StepEnd, *, replay: bool) -> dict[str, Any]:
@@ -481,17 +587,17 @@ def _step_change(job_id: str, event: Event, end_of_step: StepEnd, *, replay: boo
     if isinstance(end_of_step, StepSucceeded):
         refs: dict[str, Any] = {"none": [], "refs": list(end_of_step.refs)} if end_of_step.refs else {}
         known = ", #refs = list_append(if_not_exists(#refs, :none), :refs)" if refs else ""
-        provider = event.callback.split("/")[0]
         # a job that had failed is open again: should the worker's message be lost, a sweep must find it
         return _change(
             job_id,
             "SET #steps.#step.#status = :succeeded, #steps.#step.#result = :result, #steps.#step.#ended_at = :now, "
             f"#status = :running, #listing_by_status = :listing, #open = :open, #due_at = :due{known} "
-            "REMOVE #steps.#step.#error, #steps.#step.#lease_until, #ended_at, #expires_at",
+            "REMOVE #steps.#step.#error, #steps.#step.#lease_until, #steps.#step.#next_check_at, "
+            "#steps.#step.#deadline_at, #ended_at, #expires_at",
             condition=open_step,
             result=json.dumps(dict(end_of_step.result), ensure_ascii=False),
             running=JobStatus.RUNNING,
-            listing=f"{JobStatus.RUNNING}#{provider}#{_shard(job_id)}",
+            listing=f"{JobStatus.RUNNING}#{event.provider}#{_shard(job_id)}",
             open=str(_shard(job_id)),
             **refs,
             **shared,
@@ -499,13 +605,18 @@ def _step_change(job_id: str, event: Event, end_of_step: StepEnd, *, replay: boo
     # one that is queued again has been given another attempt: the last one's failure is known, or forgiven
     forgiven: dict[str, Any] = {} if replay else {"queued": StepStatus.QUEUED}
     settled = "(:failed, :queued)" if forgiven else "(:failed)"
+    left: dict[str, Any] = {}
+    if end_of_step.result:
+        left["result"] = json.dumps(dict(end_of_step.result), ensure_ascii=False)
     return _change(
         job_id,
         "SET #steps.#step.#status = :failed, #steps.#step.#error = :error, #steps.#step.#ended_at = :now, "
-        "#due_at = :due REMOVE #steps.#step.#lease_until",
+        f"#due_at = :due{', #steps.#step.#result = :result' if left else ''} "
+        "REMOVE #steps.#step.#lease_until, #steps.#step.#next_check_at, #steps.#step.#deadline_at",
         condition=f"{open_step} AND NOT #steps.#step.#status IN {settled} AND #steps.#step.#attempt <= :attempt",
         failed=StepStatus.FAILED,
         **forgiven,
+        **left,
         error=end_of_step.error.model_dump(mode="json"),
         attempt=event.attempt,
         **shared,
@@ -513,8 +624,12 @@ def _step_change(job_id: str, event: Event, end_of_step: StepEnd, *, replay: boo
 
 
 def _archive(job_id: str, event: Event, outcome: Recorded) -> None:
+    _put_once(_event_item(job_id, event, outcome))
+
+
+def _put_once(item: Mapping[str, Any]) -> None:
     try:
-        settings.dynamodb().put_item(**_put(_event_item(job_id, event, outcome), condition="attribute_not_exists(pk)"))
+        settings.dynamodb().put_item(**_put(item, condition="attribute_not_exists(pk)"))
     except ClientError as error:
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
             raise
@@ -539,7 +654,7 @@ def _adopt(job_id: str, event: Event, end_of_step: StepEnd, *, exists: bool) -> 
         step = ended.model_copy(update={"error": end_of_step.error})
     job = Job(
         job_id=job_id,
-        provider=event.callback.split("/")[0],
+        provider=event.provider,
         status=JobStatus(step.status),
         plan=(event.step,),
         steps={event.step: step},
@@ -554,7 +669,8 @@ def _adopt(job_id: str, event: Event, end_of_step: StepEnd, *, exists: bool) -> 
     else:
         write = {"Put": _put(_job_item(job), condition="attribute_not_exists(pk)")}
     put = {"Put": _put(_event_item(job_id, event, Recorded.ADOPTED), condition="attribute_not_exists(pk)")}
-    return not _transact([put, write, *({"Put": _put(_ref_item(job_id, event, ref))} for ref in job.refs)])
+    items = [_ref_item(job_id, event.provider, event.step, event.attempt, ref) for ref in dict.fromkeys(job.refs)]
+    return not _transact([put, write, *({"Put": _put(item)} for item in items)])
 
 
 def _adopt_step(job: Job) -> dict[str, Any]:
@@ -581,6 +697,228 @@ def _adopt_step(job: Job) -> dict[str, Any]:
             {"failed": job.status, "listing": item["listing_by_status"], "expiry": item["expires_at"]} if failed else {}
         ),
     )
+
+
+# --- What platforms tell about their own ids -------------------------------------------------------------------------
+
+
+def tell(event: Event, news: News, *, replay: bool = False) -> tuple[Recorded, str]:
+    """Archive what a callback said of a platform's id, and have it looked into; what became of it, and whose it is.
+
+    One transaction, after one read: whose the id is. An id that nobody has makes a job, which runs until the platform
+    says how it stands. Raises ConflictError if the id changes hands again and again.
+    """
+    for _ in range(_CONFLICT_TRIES):
+        owner = _owner(event.provider, news.ref)
+        if owner is None:
+            job_id = str(uuid.uuid4())
+            if _adopt_news(job_id, event, news):
+                return Recorded.ADOPTED, job_id
+            continue
+        outcome = _tell(owner, event, news, replay=replay)
+        if outcome is not None:
+            return outcome, owner["job_id"]
+    raise ConflictError(f"{news.ref} changed hands {_CONFLICT_TRIES} times while an event of it was recorded")
+
+
+def archive_ignored(event: Event, ref: str | None) -> str | None:
+    """Archive a callback that no step waits for: with the job of its medium, which is returned, or among the strays."""
+    owner = _owner(event.provider, ref) if ref else None
+    item = _event_item(owner["job_id"] if owner else "", event, Recorded.IGNORED)
+    if owner is None:
+        item["pk"] = f"STRAYS#{event.provider}#{event.received_at[:10]}"
+    _put_once(item)
+    return owner["job_id"] if owner else None
+
+
+def _owner(provider: str, ref: str) -> dict[str, Any] | None:
+    """Whose a platform's id is: job_id, and the step and attempt that brought it (a consistent read)."""
+    key = _wire(_ref_key(provider, ref))
+    answer = settings.dynamodb().get_item(TableName=settings.setting("TABLE_NAME"), Key=key, ConsistentRead=True)
+    return _plain(answer["Item"]) if "Item" in answer else None
+
+
+def _tell(owner: Mapping[str, Any], event: Event, news: News, *, replay: bool) -> Recorded | None:
+    """Note the news with the job that has the id; None if that job is not there any more."""
+    job_id = owner["job_id"]
+    name, reopen = news.step, False
+    while True:
+        told = replace(event, step=name, attempt=owner["attempt"])
+        put = _put(
+            _event_item(job_id, told, Recorded.RECORDED), condition=None if replay else "attribute_not_exists(pk)"
+        )
+        change = _news_change(job_id, name, event.provider, news, reopen=reopen)
+        reasons = _transact([{"Put": put}, {"Update": change}])
+        if not reasons:
+            return Recorded.RECORDED
+        if reasons[0]["Code"] == "ConditionalCheckFailed":
+            return Recorded.REPEATED
+        if "Item" not in reasons[1]:
+            return None  # taken over in this moment: the id leads to the job that has it now
+        steps = _plain(reasons[1]["Item"]).get("steps", {})
+        if name not in steps and owner["step"] in steps:
+            name = owner["step"]
+        elif not reopen and news.good and _may_reopen(steps.get(name, {}), news.ref):
+            reopen = True
+        else:
+            _archive(job_id, told, Recorded.STALE)
+            return Recorded.STALE
+
+
+def _may_reopen(step: Mapping[str, Any], ref: str) -> bool:
+    """Whether good news of an id may be about this failed step: it is the one that failed."""
+    return step.get("status") == StepStatus.FAILED and step.get("platform_job_id") == ref
+
+
+def _news_change(job_id: str, step: str, provider: str, news: News, *, reopen: bool) -> dict[str, Any]:
+    """Note what was told. With `reopen`, of a step that has failed: then it runs again, until a check has looked."""
+    update = (
+        "SET #steps.#step.#told.#part = :word, #steps.#step.#tellings = #steps.#step.#tellings + :one, "
+        "#steps.#step.#told_at = :now, #due_at = :due"
+    )
+    shared: dict[str, Any] = {
+        "step": step,
+        "aliases": {"part": f"{news.ref}/{news.part}"},
+        "word": news.word,
+        "one": 1,
+        "due": timestamp(now(), plus=SWEEP_GRACE_SECONDS),
+        "canceled": JobStatus.CANCELED,
+        "failed": StepStatus.FAILED,
+    }
+    if reopen:
+        change = _change(
+            job_id,
+            update + ", #steps.#step.#status = :running, #steps.#step.#deadline_at = :deadline, #status = :running, "
+            "#listing_by_status = :listing, #open = :open "
+            "REMOVE #steps.#step.#error, #steps.#step.#ended_at, #ended_at, #expires_at",
+            condition="#steps.#step.#status = :failed AND #steps.#step.#platform_job_id = :ref "
+            "AND #status <> :canceled",
+            running=StepStatus.RUNNING,
+            ref=news.ref,
+            deadline=timestamp(now(), plus=settings.number("STEP_DEADLINE_SECONDS")),
+            listing=f"{JobStatus.RUNNING}#{provider}#{_shard(job_id)}",
+            open=str(_shard(job_id)),
+            **shared,
+        )
+    else:
+        change = _change(
+            job_id,
+            update,
+            condition="attribute_exists(#steps.#step) AND NOT #steps.#step.#status IN (:failed, :succeeded, :skipped) "
+            "AND #status <> :canceled",
+            succeeded=StepStatus.SUCCEEDED,
+            skipped=StepStatus.SKIPPED,
+            **shared,
+        )
+    return change | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+def _adopt_news(job_id: str, event: Event, news: News) -> bool:
+    """Make a job for work that was started elsewhere; it runs until a check has looked. False if the id has one."""
+    moment = timestamp(now())
+    step = Step(
+        status=StepStatus.RUNNING,
+        attempt=1,
+        attempt_limit=1,
+        platform_job_id=news.ref,
+        told={f"{news.ref}/{news.part}": news.word},
+        tellings=1,
+        told_at=moment,
+        started_at=moment,
+        deadline_at=timestamp(now(), plus=settings.number("STEP_DEADLINE_SECONDS")),
+    )
+    job = Job(
+        job_id=job_id,
+        provider=event.provider,
+        status=JobStatus.RUNNING,
+        plan=(news.step,),
+        steps={news.step: step},
+        adopted=True,
+        refs=(news.ref,),
+        created_at=moment,
+        updated_at=moment,
+    )
+    adopted = replace(event, step=news.step, attempt=1)
+    reasons = _transact(
+        [
+            {"Put": _put(_event_item(job_id, adopted, Recorded.ADOPTED), condition="attribute_not_exists(pk)")},
+            {"Put": _put(_job_item(job), condition="attribute_not_exists(pk)")},
+            *({"Put": put} for put in _ref_puts(job_id, event.provider, news.step, 1, job.refs)),
+        ]
+    )
+    return not reasons
+
+
+def _take_over(job_id: str, step: str, reasons: Sequence[Mapping[str, Any]]) -> None:
+    """Give a job the references that it was refused because others have them: callbacks were faster than its write.
+
+    From a job that callbacks made, their news and events come along, and that job is gone. From a job of ours they do
+    not: the platform gave both jobs the same id, and what it says of it next is for the newer one.
+    """
+    for reason in reasons:
+        if reason["Code"] == "None":
+            continue
+        taken = _plain(reason["Item"])
+        other = get(taken["job_id"])
+        if other is None or not other.adopted:
+            change = {"Update": _ref_change(taken, job_id, step)}
+            _transact([change])
+            continue
+        for event_id in _event_ids(other.job_id):
+            _copy_event(other.job_id, job_id, event_id)
+        gone = {
+            "TableName": settings.setting("TABLE_NAME"),
+            "Key": _wire(_job_key(other.job_id)),
+            "ConditionExpression": "#version = :version",
+            "ExpressionAttributeNames": {"#version": "version"},
+            "ExpressionAttributeValues": _wire({":version": other.version}),
+        }
+        actions = [{"Update": _ref_change(taken, job_id, step)}, {"Delete": gone}]
+        if told := _told_change(job_id, step, other):
+            actions.append({"Update": told})
+        if not _transact(actions):
+            for event_id in list(_event_ids(other.job_id)):
+                settings.dynamodb().delete_item(
+                    TableName=settings.setting("TABLE_NAME"), Key=_wire(_event_key(other.job_id, event_id))
+                )
+
+
+def _ref_change(taken: Mapping[str, Any], job_id: str, step: str) -> dict[str, Any]:
+    """A reference gets another owner, if it still has the one that it was seen with."""
+    return {
+        "TableName": settings.setting("TABLE_NAME"),
+        "Key": _wire({"pk": taken["pk"], "sk": taken["sk"]}),
+        "UpdateExpression": "SET #job_id = :job_id, #step = :step",
+        "ConditionExpression": "#job_id = :other",
+        "ExpressionAttributeNames": {"#job_id": "job_id", "#step": "step"},
+        "ExpressionAttributeValues": _wire({":job_id": job_id, ":step": step, ":other": taken["job_id"]}),
+    }
+
+
+def _told_change(job_id: str, step: str, other: Job) -> dict[str, Any] | None:
+    """What was told to the other job becomes news of this one; None if this one is gone."""
+    own = get(job_id)
+    if own is None:
+        return None
+    [(name, theirs)] = other.steps.items()
+    told = {f"part{number}": part for number, part in enumerate(theirs.told)}
+    return _change(
+        job_id,
+        "SET #steps.#step.#tellings = #steps.#step.#tellings + :tellings, #steps.#step.#told_at = :now, "
+        + ", ".join(f"#steps.#step.#told.#{alias} = :{alias}" for alias in told),
+        condition="attribute_exists(#steps.#step)",
+        step=name if name in own.steps else step,
+        aliases=told,
+        tellings=theirs.tellings,
+        **{alias: theirs.told[part] for alias, part in told.items()},  # type: ignore[arg-type]
+    )
+
+
+def _copy_event(job_id: str, to: str, event_id: str) -> None:
+    """An archived event, in another job's archive too; what is there already stays."""
+    item = event(job_id, event_id)
+    if item is not None:
+        _put_once(item | _event_key(to, event_id))
 
 
 # --- Reads and people's changes --------------------------------------------------------------------------------------
@@ -610,9 +948,10 @@ def cancel(job: Job) -> Job | None:
 
 
 def delete(job: Job) -> None:
-    """Remove an ended job with its events and references. Raises ConflictError if it has not ended, or moved on.
+    """Remove an ended job with its events. Raises ConflictError if it has not ended, or moved on.
 
-    What remains for a while is a mark that it was deleted, so that a late callback does not make it anew.
+    What remains for a while is a mark that it was deleted, and the platform's ids that lead to it, so that a late
+    callback does not make it anew.
     """
     table = settings.setting("TABLE_NAME")
     mark = _job_key(job.job_id) | {"deleted_at": timestamp(now()), "expires_at": _expiry(now())}
@@ -628,26 +967,8 @@ def delete(job: Job) -> None:
         if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
             raise ConflictError("the job has not ended") from None
         raise
-    events = ({"pk": f"JOB#{job.job_id}", "sk": f"EVENT#{event_id}"} for event_id in _event_ids(job.job_id))
-    refs = ({"pk": f"REF#{job.provider}#{ref}", "sk": "REF"} for ref in dict.fromkeys(job.refs))
-    for key in events:
-        settings.dynamodb().delete_item(TableName=table, Key=_wire(key))
-    for key in refs:
-        _delete_own(table, key, job.job_id)
-
-
-def _delete_own(table: str, key: Mapping[str, str], job_id: str) -> None:
-    """Delete a reference, unless another job has it by now."""
-    try:
-        settings.dynamodb().delete_item(
-            TableName=table,
-            Key=_wire(key),
-            ConditionExpression="job_id = :job_id",
-            ExpressionAttributeValues=_wire({":job_id": job_id}),
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
+    for event_id in _event_ids(job.job_id):
+        settings.dynamodb().delete_item(TableName=table, Key=_wire(_event_key(job.job_id, event_id)))
 
 
 def _event_ids(job_id: str) -> Iterator[str]:
@@ -679,7 +1000,7 @@ def events(job_id: str, *, limit: int, cursor: str | None = None) -> Page[dict[s
 
 def event(job_id: str, event_id: str) -> dict[str, Any] | None:
     """One archived event."""
-    key = _wire({"pk": f"JOB#{job_id}", "sk": f"EVENT#{event_id}"})
+    key = _wire(_event_key(job_id, event_id))
     item = settings.dynamodb().get_item(TableName=settings.setting("TABLE_NAME"), Key=key).get("Item")
     return _plain(item) if item else None
 
