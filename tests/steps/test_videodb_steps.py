@@ -14,7 +14,7 @@ import urllib3
 from video_jobs import secrets, settings, store
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.jobs import Found, Job, MediaType, Step, StepFailed, StepRunning, StepStatus, StepSucceeded, Submitted
-from video_jobs.platforms.videodb import client as clients
+from video_jobs.platforms import rest
 from video_jobs.platforms.videodb import errors, extract_scenes, index_scenes, index_spoken_words, media, plan, upload
 from video_jobs.platforms.videodb.client import VideoDb
 from video_jobs.platforms.videodb.payloads import Notice
@@ -450,7 +450,7 @@ def test_a_videodb_that_is_not_there_passes(monkeypatch: pytest.MonkeyPatch, ser
 def test_a_videodb_that_does_not_answer_passes(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
     server.answer(SILENCE)
     impatient = urllib3.PoolManager(timeout=0.01, retries=False)
-    monkeypatch.setattr(clients, "_pool", impatient)
+    monkeypatch.setattr(rest, "_pool", impatient)
 
     with pytest.raises(TransientError, match="no answer from VideoDB: ReadTimeoutError"):
         submit("upload")

@@ -852,7 +852,7 @@ def _adopt_news(job_id: str, event: Event, news: News) -> bool:
 def _take_over(job_id: str, step: str, reasons: Sequence[Mapping[str, Any]]) -> None:
     """Give a job the references that it was refused because others have them: callbacks were faster than its write.
 
-    From a job that callbacks made, their news and events come along, and that job is gone. From a job of ours they do
+    From a job that news made, that news and its events come along, and that job is gone. From any other job they do
     not: the platform gave both jobs the same id, and what it says of it next is for the newer one.
     """
     for reason in reasons:
@@ -860,9 +860,8 @@ def _take_over(job_id: str, step: str, reasons: Sequence[Mapping[str, Any]]) -> 
             continue
         taken = _plain(reason["Item"])
         other = get(taken["job_id"])
-        if other is None or not other.adopted:
-            change = {"Update": _ref_change(taken, job_id, step)}
-            _transact([change])
+        if other is None or not _made_by_news(other):
+            _transact([{"Update": _ref_change(taken, job_id, step)}])
             continue
         for event_id in _event_ids(other.job_id):
             _copy_event(other.job_id, job_id, event_id)
@@ -881,6 +880,11 @@ def _take_over(job_id: str, step: str, reasons: Sequence[Mapping[str, Any]]) -> 
                 settings.dynamodb().delete_item(
                     TableName=settings.setting("TABLE_NAME"), Key=_wire(_event_key(other.job_id, event_id))
                 )
+
+
+def _made_by_news(job: Job) -> bool:
+    """Whether a job stands for an id that nobody had; those adopted by their URL have a name of their own."""
+    return job.adopted and any(step.tellings for step in job.steps.values())
 
 
 def _ref_change(taken: Mapping[str, Any], job_id: str, step: str) -> dict[str, Any]:

@@ -1,0 +1,158 @@
+"""Calls to a platform's REST API: JSON over urllib3, with a key from the platform's secret.
+
+Not the platforms' SDKs: what each lacks stands in docs/decisions.md.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+
+from video_jobs import jsontext, secrets, settings
+from video_jobs.faults import TransientError
+from video_jobs.jobs import JobError
+
+_TIMEOUT = urllib3.Timeout(connect=5, read=20)
+_pool = urllib3.PoolManager(timeout=_TIMEOUT, retries=False, maxsize=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a platform answered: below 500, and not 429. `body` is {} where a refusal has no JSON object."""
+
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from HTTP's own header, where it has them as such."""
+    value = headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdecimal() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestClient:
+    """A platform's API.
+
+    Nothing is repeated here but what a rotated key had refused: a submission costs money, and the step counts its
+    attempts.
+    """
+
+    platform: str
+    """Its name, for people."""
+    url_setting: str
+    """The environment variable with its address, without a trailing slash."""
+    secret_setting: str
+    """The environment variable with the name of its secret, which has the key as "api_key"."""
+    authorize: Callable[[str], Mapping[str, str]]
+    """The headers that a key is sent in."""
+    wait: Callable[[Mapping[str, str]], float | None] = retry_after
+    """How many seconds a 429's headers ask to wait."""
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        fields: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a JSON body, or a form's fields as multipart/form-data, or neither.
+
+        Raises TransientError for what passes: no connection, no answer in time, 429, 5xx, success that is not JSON.
+        """
+        answer = self._send(method, path, body, fields, headers, api_key=self._api_key() or "")
+        if answer.status == 401 and (newer := self._api_key(newer=True)):
+            answer = self._send(method, path, body, fields, headers, api_key=newer)
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        fields: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        *,
+        api_key: str,
+    ) -> Answer:
+        sent = {**(headers or {}), **self.authorize(api_key)}
+        if fields is None:
+            sent |= {"content-type": "application/json"}
+        try:
+            answer = _pool.request(
+                method,
+                settings.setting(self.url_setting) + path,
+                body=None if body is None else json.dumps(body),
+                fields=None if fields is None else dict(fields),
+                headers=sent,
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise self.unavailable(f"no answer from {self.platform}: {type(error).__name__}") from None
+        if answer.status == 429 or answer.status >= 500:
+            raise self.unavailable(f"{self.platform} answered {answer.status}", wait=self.wait(answer.headers))
+        found = _json_object(answer.data)
+        if found is None and 200 <= answer.status < 300:
+            raise self.unavailable(f"{self.platform} answered {answer.status} with something that is not JSON")
+        return Answer(status=answer.status, body=found or {}, headers=answer.headers)
+
+    def unavailable(self, message: str, *, wait: float | None = None) -> TransientError:
+        """A fault that passes, with the error that a step gets once its attempts are used up."""
+        error = JobError(
+            code="platform_unavailable",
+            message=message,
+            cause=f"{self.platform} could not be reached, or could not answer, in any attempt",
+            action=f"Retry when {self.platform} is available again",
+            retryable=True,
+        )
+        return TransientError(error, wait_seconds=wait)
+
+    def _api_key(self, *, newer: bool = False) -> str | None:
+        """The API key; with `newer` as it is now, or None if it was read a moment ago.
+
+        Raises TransientError if there is none that an HTTP header can hold. Nothing of it is ever in a message.
+        """
+        try:
+            read = secrets.newer_values if newer else secrets.values
+            values = read(self.secret_setting)
+        except secrets.SecretUnavailableError as error:
+            raise self._not_configured(str(error)) from None
+        if values is None:
+            return None
+        key = values.get("api_key", "").strip()  # a line break comes with many a copied key
+        if not key or not (key.isascii() and key.isprintable()):
+            raise self._not_configured("the secret has no api_key, or one that is not plain text")
+        return key
+
+    def _not_configured(self, message: str) -> TransientError:
+        return not_configured(self.platform, '{"api_key": "…"}', message)
+
+
+def not_configured(platform: str, example: str, message: str) -> TransientError:
+    """A platform's secret lacks what its calls need: worth another attempt, once somebody has put it there."""
+    return TransientError(
+        JobError(
+            code="not_configured",
+            message=message,
+            cause=f"The stack has no {platform} API key",
+            action=f"Put {example} into the stack's secret for {platform}, then retry",
+            retryable=True,
+        )
+    )
+
+
+def _json_object(data: bytes) -> dict[str, Any] | None:
+    try:
+        found = jsontext.read(data)
+    except jsontext.NotJsonError:
+        return None
+    return found if isinstance(found, dict) else None
