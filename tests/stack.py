@@ -24,7 +24,24 @@ if TYPE_CHECKING:
 
 CALLBACK_KEY = "a-callback-key"
 API_KEY = "an-api-key"
-QUEUES = ("VideoDbSteps", "VideoDbStepsDeadLetters", "Deliveries", "DeliveriesDeadLetters")
+STEPS_QUEUES = {
+    "videodb": "VideoDbSteps",
+    "twelvelabs": "TwelveLabsSteps",
+    "apivideo": "ApiVideoSteps",
+    "apsaravideo": "ApsaraVideoSteps",
+}
+QUEUES = (*STEPS_QUEUES.values(), "VideoDbStepsDeadLetters", "Deliveries", "DeliveriesDeadLetters")
+WEBHOOK_SECRETS = {
+    "twelvelabs": {"api_key": "tlk_test", "webhook": "whs_test", "webhook_previous": "whs_before"},
+    "apivideo": {"api_key": "av-test", "webhook_test": "sig_sec_test", "webhook_other": "sig_sec_other"},
+    "apsaravideo": {
+        "access_key_id": "LTAI-test",
+        "access_key_secret": "secret-test",
+        "auth_key": "Key1Test",
+        "auth_key_previous": "Key0Test",
+    },
+}
+"""The secrets of the platforms that sign."""
 _tables = count()  # no two tests have the same table
 _REDELIVER = RESOURCES["Redeliver"]["Properties"]["Environment"]["Variables"]
 
@@ -38,7 +55,10 @@ ENVIRONMENT = {
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "RETENTION_DAYS": "90",
     "CALLBACK_BASE_URL": "https://jobs.example.com",
-    "VIDEODB_URL": "http://127.0.0.1:9",  # nobody listens there
+    # nobody listens there
+    **{f"{platform}_URL": "http://127.0.0.1:9" for platform in ("VIDEODB", "TWELVELABS", "APIVIDEO", "APSARAVIDEO")},
+    "APSARAVIDEO_CALLBACK_URL": "https://jobs.example.com/callbacks/apsaravideo/upload-by-url-complete",
+    "SIGNATURE_TOLERANCE_SECONDS": "300",
     "CHECK_INTERVAL_SECONDS": "0",  # a check is due at once: no test waits
     "STEP_DEADLINE_SECONDS": "3600",
     **{name: value["Fn::Sub"] for name, value in _REDELIVER.items()},  # with references in place of names
@@ -242,7 +262,7 @@ def deployed(
         urls = {name: settings.sqs().create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
         environment(
             {
-                "VIDEODB_STEPS_QUEUE_URL": urls["VideoDbSteps"],
+                **{f"{provider.upper()}_STEPS_QUEUE_URL": urls[queue] for provider, queue in STEPS_QUEUES.items()},
                 "DELIVERIES_QUEUE_URL": urls["Deliveries"],
                 "DELIVERIES_DEAD_LETTERS_URL": urls["DeliveriesDeadLetters"],
             }
@@ -251,6 +271,7 @@ def deployed(
             "CALLBACK_KEYS_SECRET": {"current": CALLBACK_KEY},
             "API_KEYS_SECRET": {"default": API_KEY},
             "VIDEODB_API_KEY_SECRET": {"api_key": "sk-test"},
+            **{f"{provider.upper()}_SECRET": values for provider, values in WEBHOOK_SECRETS.items()},
         }.items():
             settings.secretsmanager().create_secret(Name=name, SecretString=json.dumps(values))
             environment({name: name})

@@ -4,6 +4,7 @@ A platform waits for the answer, for seconds at most, so nothing else happens be
 it is recorded, or kept on the Deliveries queue, or among its dead letters.
 """
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -99,13 +100,44 @@ def callback[P: BaseModel](
     def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         logger.clear_state()
         logger.append_keys(provider=name.split("/", maxsplit=1)[0], callback=name, step=name.split("/")[1])
-        outcome = _take(name, proof or token, lambda body: decide(parse(payload, body, read)), event)
-        with single_metric(name="Callbacks", unit=MetricUnit.Count, value=1) as metric:
-            metric.add_dimension(name="callback", value=name)
-            metric.add_dimension(name="outcome", value=outcome)
+        outcome = _count(name, _take(name, proof or token, _understanding(payload, decide, read), event))
         return json_answer(outcome.status, {"outcome": outcome})
 
     return handler
+
+
+def receiver[P: BaseModel](
+    name: str,
+    payload: type[P],
+    decide: Callable[[P], Understanding],
+    *,
+    read: Callable[[bytes], Any] = jsontext.read,
+) -> Callable[[bytes], Outcome]:
+    """What takes bodies of a callback that come by another way than HTTP, from where only the platform can put them.
+
+    They are recorded as that callback's, and what cannot be recorded is kept for it.
+    """
+
+    def receive(body: bytes) -> Outcome:
+        logger.clear_state()
+        logger.append_keys(provider=name.split("/", maxsplit=1)[0], callback=name, step=name.split("/")[1])
+        event = {"version": "2.0", "headers": {}, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+        return _count(name, _take(name, lambda _name, _request: Claim(), _understanding(payload, decide, read), event))
+
+    return receive
+
+
+def _understanding[P: BaseModel](
+    payload: type[P], decide: Callable[[P], Understanding], read: Callable[[bytes], Any]
+) -> Callable[[bytes], Understanding]:
+    return lambda body: decide(parse(payload, body, read))
+
+
+def _count(name: str, outcome: Outcome) -> Outcome:
+    with single_metric(name="Callbacks", unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension(name="callback", value=name)
+        metric.add_dimension(name="outcome", value=outcome)
+    return outcome
 
 
 def _take(name: str, proof: Proof, understand: Callable[[bytes], Understanding], event: Mapping[str, Any]) -> Outcome:

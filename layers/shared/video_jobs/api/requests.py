@@ -42,6 +42,9 @@ class JobRequest(BaseModel):
     batch: str | None = Field(default=None, min_length=1, max_length=128)
     """A label of yours, to list jobs by."""
     retry: RetryPolicy = RetryPolicy()
+    check_interval: float | None = Field(default=None, gt=0, le=900, allow_inf_nan=False)
+    """Seconds from a step's start to its first check, whole ones in practice; the stack's CheckIntervalSeconds if none.
+    Later checks come ever more slowly."""
 
     @model_validator(mode="after")
     def _one_medium(self) -> Self:
@@ -66,6 +69,7 @@ class JobRequest(BaseModel):
             steps=steps,
             options=options,
             retry=self.retry,
+            check_interval=self.check_interval,
             batch=self.batch,
             request_digest=self.digest,
             created_at=created,
