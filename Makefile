@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local invoke redrive callback-url test check format bench openapi clean
+.PHONY: help setup demo local invoke redrive callback-url webhooks test check format bench openapi clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ redrive: $(READY) ## move dead letters back to their queue: QUEUE=VideoDbSteps [
 
 callback-url: $(READY) ## sign a URL for work of your own: CALLBACK=videodb/upload JOB=any-id [STACK=video-jobs]
 	@$(RUN) -m local.callback_url --callback '$(CALLBACK)' --job '$(JOB)' $(if $(STACK),--stack '$(STACK)')
+
+webhooks: $(READY) ## connect a platform: PLATFORM=apivideo|apsaravideo|twelvelabs [ACTION=create|delete|set STACK=video-jobs]
+	@$(RUN) -m local.webhooks --platform '$(PLATFORM)' --action '$(ACTION)' --stack '$(STACK)' --events '$(EVENTS)' \
+		--mns '$(MNS)' --endpoint '$(ENDPOINT)' --force '$(FORCE)'
 
 test: $(READY) ## run the tests
 	$(RUN) -m pytest

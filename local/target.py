@@ -1,12 +1,18 @@
 """Which stack a command means: one in AWS by its name, or the one of `make local`, or the AWS stack `video-jobs`."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError, NoRegionError
 
 from local import aws, deploy, running
+from local.commands import StackError
+
+OTHERS = "STACK=... names another stack in AWS; `make local` starts one here."
 
 
 @dataclass(frozen=True)
@@ -20,14 +26,42 @@ class Target:
     def where(self) -> str:
         return f"the local stack ({self.local.endpoint_url})" if self.local else f"the AWS stack {self.stack_name}"
 
+    @property
+    def cli_options(self) -> str:
+        """What the AWS CLI needs to reach it."""
+        if self.local:
+            return f"--endpoint-url {self.local.endpoint_url} --region {aws.REGION}"
+        return f"--region {self.client('cloudformation').meta.region_name}"
+
     def client(self, service: str) -> Any:
         connect: Any = boto3.client
         if self.local:
             return aws.client(service, self.local.endpoint_url)
-        return connect(service, region_name=os.getenv("AWS_REGION"))  # boto3 itself reads AWS_DEFAULT_REGION alone
+        try:
+            return connect(service, region_name=os.getenv("AWS_REGION"))  # boto3 itself reads AWS_DEFAULT_REGION alone
+        except NoRegionError:
+            raise StackError(f"No region is configured to look for {self.where} in: set AWS_REGION. {OTHERS}") from None
 
     def outputs(self) -> dict[str, str]:
-        return deploy.outputs(self.client("cloudformation"), self.stack_name)
+        with self._found() as cloudformation:
+            return deploy.outputs(cloudformation, self.stack_name)
+
+    def parameters(self) -> dict[str, str]:
+        """The template's parameters, with the values that it was deployed with."""
+        with self._found() as cloudformation:
+            [stack] = cloudformation.describe_stacks(StackName=self.stack_name)["Stacks"]
+        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])}
+
+    @contextmanager
+    def _found(self) -> Iterator[Any]:
+        """A client of CloudFormation, which has no error of its own for a stack that is not there."""
+        cloudformation = self.client("cloudformation")
+        try:
+            yield cloudformation
+        except ClientError as error:
+            if "does not exist" not in str(error):
+                raise
+            raise StackError(f"{self.where} does not exist in {cloudformation.meta.region_name}. {OTHERS}") from None
 
 
 def find(stack_name: str) -> Target:

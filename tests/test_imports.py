@@ -11,10 +11,13 @@ from tests.cloudformation import ROOT
 
 FUNCTIONS = sorted(str(app.parent.relative_to(ROOT)).replace("/", ".") for app in ROOT.glob("functions/*/*/app.py"))
 CALLBACKS = [
-    name for name in FUNCTIONS if name.split(".")[1] not in ("api", "pipeline") and not name.endswith(".steps")
+    name
+    for name in FUNCTIONS
+    if name.split(".")[1] not in ("api", "pipeline") and not name.endswith((".steps", ".mns"))
 ]
 # each of these is work for somebody else: an API, a worker, a developer
 NOT_FOR_CALLBACKS = (
+    "alibabacloud_vod20170321",
     "aws_lambda_powertools.event_handler",
     "aws_lambda_powertools.utilities.batch",
     "aws_lambda_powertools.utilities.data_classes",
@@ -24,10 +27,13 @@ NOT_FOR_CALLBACKS = (
     "aws_xray_sdk",
     "asyncio",
     "http.server",
+    "json5",
     "jsonschema",
+    "mns",
     "sqlite3",
     "unittest",
     "video_jobs.api",
+    "video_jobs.platforms.rest",
     "video_jobs.steps",
     "xmlrpc",
 )

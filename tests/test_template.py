@@ -14,8 +14,8 @@ FUNCTIONS = of_type("AWS::Serverless::Function")
 QUEUES = of_type("AWS::SQS::Queue")
 ROLES = of_type("AWS::IAM::Role")
 POLICIES = of_type("AWS::IAM::ManagedPolicy")
-PARTS_THAT_ARE_NOT_CALLBACKS = ("steps",)
-PROVIDERS = ("videodb",)
+PARTS_THAT_ARE_NOT_CALLBACKS = ("steps", "mns")
+PROVIDERS = ("videodb", "twelvelabs", "apivideo", "apsaravideo")
 
 
 def folders() -> list[str]:
@@ -166,7 +166,8 @@ def test_the_lease_of_a_step_is_longer_than_its_worker_may_run() -> None:
 
     for folder in folders():
         if folder.endswith("/steps"):
-            assert function_of(folder)["Timeout"] < LEASE_SECONDS < QUEUES["VideoDbSteps"]["VisibilityTimeout"]
+            (queue,) = (taken for name, taken in consumers() if name == logical_id_of(folder))
+            assert function_of(folder)["Timeout"] < LEASE_SECONDS < QUEUES[queue]["VisibilityTimeout"]
 
 
 def test_a_worker_may_send_to_its_own_queue_for_as_long_as_a_step_runs() -> None:
@@ -186,31 +187,65 @@ def test_no_grant_is_wider_than_a_resource_of_the_stack(role: str, statement: di
         assert refers_to(resource) in RESOURCES
 
 
-def granted(role: str) -> set[str]:
-    return {action for name, statement in statements() if name == role for action in as_list(statement["Action"])}
+def granted(name: str) -> set[str]:
+    return {action for found, statement in statements() if found == name for action in as_list(statement["Action"])}
+
+
+EVENT_SOURCE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+TRANSACTION = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+SECRET = {"secretsmanager:GetSecretValue"}
+STEPS = TRANSACTION | {"sqs:SendMessage", "sqs:ChangeMessageVisibility"} | SECRET | EVENT_SOURCE
+# what callbacks told before the id was known comes from another job, which goes
+TAKES_OVER = {"dynamodb:DeleteItem", "dynamodb:Query"}
 
 
 def test_roles_grant_exactly_what_their_functions_call() -> None:
-    event_source = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
-    transaction = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
-    secret = {"secretsmanager:GetSecretValue"}
     assert {role: granted(role) for role in ROLES} == {
-        "CallbackRole": transaction | {"sqs:SendMessage"} | secret,
-        "VideoDbStepsRole": transaction
-        | {"dynamodb:GetItem", "sqs:SendMessage", "sqs:ChangeMessageVisibility"}
-        | secret
-        | event_source,
-        "RedeliverRole": {"lambda:InvokeFunction", "sqs:ChangeMessageVisibility"} | event_source,
+        "VideoDbCallbackRole": {"sqs:SendMessage"} | SECRET,
+        "VideoDbStepsRole": STEPS,
+        "TwelveLabsCallbackRole": {"sqs:SendMessage"} | SECRET,
+        "TwelveLabsStepsRole": STEPS | TAKES_OVER,
+        "ApiVideoCallbackRole": {"sqs:SendMessage"} | SECRET,
+        "ApiVideoStepsRole": STEPS | TAKES_OVER,
+        "ApsaraVideoCallbackRole": {"sqs:SendMessage"} | SECRET,
+        "ApsaraVideoStepsRole": STEPS | TAKES_OVER,
+        "RedeliverRole": {"lambda:InvokeFunction", "sqs:ChangeMessageVisibility"} | EVENT_SOURCE,
         "SweepRole": {"dynamodb:Query", "dynamodb:UpdateItem", "sqs:SendMessage"},
-        "ApiAuthorizerRole": secret,
-        "JobsApiRole": transaction | {"dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:Query", "sqs:SendMessage"},
+        "ApiAuthorizerRole": SECRET,
+        "JobsApiRole": TRANSACTION | {"dynamodb:DeleteItem", "dynamodb:Query", "sqs:SendMessage"},
     }
+    assert granted("RecordCallbacks") == TRANSACTION | {"sqs:SendMessage"}
+
+
+def test_a_platforms_functions_may_read_its_own_secret_and_send_to_its_own_queue_alone() -> None:
+    for provider in ("TwelveLabs", "ApiVideo", "ApsaraVideo"):
+        for role in (f"{provider}CallbackRole", f"{provider}StepsRole"):
+            of_role = [statement for name, statement in statements() if name == role]
+            named = {refers_to(resource) for statement in of_role for resource in as_list(statement["Resource"])}
+            assert named <= {f"{provider}Secret", f"{provider}Steps", "Jobs"}
 
 
 def test_every_function_has_a_role_of_the_stack_that_lets_it_write_its_log() -> None:
     # without one SAM would attach a managed policy that allows logging, and taking from queues, everywhere
     for function in FUNCTIONS.values():
-        assert ROLES[refers_to(function["Role"])]["ManagedPolicyArns"] == [{"Ref": "WriteLogs"}]
+        policies = [refers_to(policy) for policy in ROLES[refers_to(function["Role"])]["ManagedPolicyArns"]]
+        assert policies in (["WriteLogs"], ["WriteLogs", "RecordCallbacks"])
+
+
+def test_alibabas_sdk_goes_to_the_functions_that_sign_requests_to_alibaba_and_nowhere_else() -> None:
+    with_it = {f["CodeUri"] for f in FUNCTIONS.values() if {"Ref": "AlibabaLayer"} in f.get("Layers", [])}
+    assert with_it == {"functions/apsaravideo/steps", "functions/apsaravideo/mns"}
+
+
+def test_two_layers_that_bring_the_same_package_bring_the_same_version() -> None:
+    def pinned(layer: str) -> dict[str, str]:
+        lines = (ROOT / f"layers/{layer}/requirements.txt").read_text().splitlines()
+        return dict(line.lower().split("==") for line in lines if "==" in line)
+
+    shared, alibaba = pinned("shared"), pinned("alibaba")
+    assert {name: alibaba[name] for name in shared.keys() & alibaba} == {
+        name: shared[name] for name in shared.keys() & alibaba
+    }
 
 
 def test_the_code_calls_no_service_that_the_layer_leaves_out() -> None:

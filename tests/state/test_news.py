@@ -1,0 +1,327 @@
+"""What callbacks tell of a platform's own ids: whose they are, before and after we know it ourselves."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from video_jobs import queues, store
+from video_jobs.jobs import (
+    Found,
+    Job,
+    JobStatus,
+    News,
+    StepFailed,
+    StepRunning,
+    StepStatus,
+    StepSucceeded,
+    Submitted,
+)
+from video_jobs.queues import StartMessage
+from video_jobs.store import Event, Recorded
+
+from tests.orders import in_every_order
+from tests.scripted import CREATED_AT, ScriptedPlatform, ScriptedStep, fault, new_job
+from tests.stack import Context, Stack
+
+READY = News(ref="p-1", step="upload", part="status", word="ready", good=True)
+FAILED = News(ref="p-1", step="upload", part="status", word="failed")
+ACCEPTED = Submitted(platform_job_id="p-1", refs=("p-1",))
+DONE = Found(end=StepSucceeded(refs=("m-1",), result={"id": "m-1"}), body={"status": "ready"})
+NOT_DONE = Found(end=StepFailed(error=fault()), body={"status": "failed"})
+
+
+def said(body: str = "{}", *, identity: str | None = None) -> Event:
+    return Event(
+        callback="videodb/upload",
+        step="upload",
+        attempt=0,
+        body=body,
+        via="callback",
+        headers={},
+        received_at=CREATED_AT,
+        identity=identity or body,
+    )
+
+
+def tell(news: News = READY, body: str = "{}") -> tuple[Recorded, str]:
+    return store.tell(said(body), news)
+
+
+def found(job_id: str = "job-1") -> Job:
+    job = store.get(job_id)
+    assert job is not None
+    return job
+
+
+def jobs(stack: Stack) -> list[str]:
+    return [item["job_id"] for item in stack.items("JOB#") if item["sk"] == "JOB" and "deleted_at" not in item]
+
+
+def events(stack: Stack) -> list[tuple[str, str]]:
+    """Whose each archived event is, and what became of it."""
+    items = [item for item in stack.items() if item["sk"].startswith("EVENT#")]
+    return sorted((item["pk"].removeprefix("JOB#"), item["outcome"]) for item in items)
+
+
+def submitting() -> Job:
+    job = store.claim(store.create(new_job(plan=["upload"])), "upload", lease_seconds=90)
+    assert job is not None
+    return job
+
+
+def submitted(job: Job, accepted: Submitted = ACCEPTED) -> Job:
+    running = store.submitted(job, "upload", accepted=accepted, check_in=5, deadline_in=3600)
+    assert running is not None
+    return running
+
+
+@pytest.mark.every_engine
+class TestWhoseTheyAre:
+    def test_news_of_an_id_of_ours_is_noted_with_its_job(self, stack: Stack) -> None:
+        submitted(submitting())
+
+        assert tell() == (Recorded.RECORDED, "job-1")
+
+        step = found().steps["upload"]
+        assert (step.status, step.told_of("p-1"), step.tellings, step.heard) == ("running", {"status": "ready"}, 1, 0)
+        assert events(stack) == [("job-1", "recorded")]
+
+    def test_the_same_callback_is_noted_once(self, stack: Stack) -> None:
+        submitted(submitting())
+
+        assert [tell(), tell()] == [(Recorded.RECORDED, "job-1"), (Recorded.REPEATED, "job-1")]
+
+        assert found().steps["upload"].tellings == 1
+
+    def test_repetitions_share_an_identity_whatever_else_they_say(self, stack: Stack) -> None:
+        submitted(submitting())
+        store.tell(said("first", identity="event-1"), READY)
+
+        outcome, _ = store.tell(said("again, at another time", identity="event-1"), READY)
+
+        assert outcome == Recorded.REPEATED
+
+    def test_what_is_said_of_another_part_stands_beside_it(self, stack: Stack) -> None:
+        submitted(submitting())
+        for part in ("hls 240p", "mp4 720p", "hls 240p"):
+            tell(replace(READY, part=part), body=part)
+
+        assert found().steps["upload"].told_of("p-1") == {"hls 240p": "ready", "mp4 720p": "ready"}
+        assert found().steps["upload"].tellings == 2
+
+    def test_an_id_that_nobody_has_makes_a_job_that_runs_until_somebody_has_looked(self, stack: Stack) -> None:
+        outcome, job_id = tell()
+
+        job = found(job_id)
+        step = job.steps["upload"]
+        assert outcome == Recorded.ADOPTED
+        assert (job.adopted, job.status, job.refs) == (True, JobStatus.RUNNING, ("p-1",))
+        assert (step.status, step.platform_job_id, step.tellings) == (StepStatus.RUNNING, "p-1", 1)
+        assert step.deadline_at is not None
+        assert {item["job_id"] for item in store.overdue()} == set()  # its message has just been sent
+        assert tell(body="more") == (Recorded.RECORDED, job_id)
+
+    def test_what_is_told_before_we_know_the_id_goes_to_the_job_that_gets_it(self, stack: Stack) -> None:
+        job = submitting()
+        _, stranger = tell()
+        tell(replace(READY, part="more"), body="more")
+
+        running = submitted(job)
+
+        assert (running.steps["upload"].status, running.steps["upload"].platform_job_id) == ("running", "p-1")
+        assert running.steps["upload"].told_of("p-1") == {"status": "ready", "more": "ready"}
+        assert running.steps["upload"].tellings == 2
+        assert store.get(stranger) is None
+        assert jobs(stack) == ["job-1"]
+        assert events(stack) == [("job-1", "adopted"), ("job-1", "recorded")]
+        assert tell() == (Recorded.REPEATED, "job-1")
+
+    def test_so_it_does_if_the_answer_to_the_submission_is_the_end_already(self, stack: Stack) -> None:
+        job = submitting()
+        tell(replace(READY, ref="m-1"))
+        event = replace(said("the answer"), attempt=1, via="submit", identity=None)
+
+        assert store.record(job.job_id, event, DONE.end) == Recorded.RECORDED
+
+        assert jobs(stack) == ["job-1"]
+        assert found().steps["upload"].status == "succeeded"
+        assert found().steps["upload"].told_of("m-1") == {"status": "ready"}
+
+    def test_a_job_that_callbacks_made_and_that_ended_by_a_check_is_taken_over_as_well(self, stack: Stack) -> None:
+        job = submitting()
+        _, stranger = tell()
+        event = replace(said("checked"), attempt=1, via="check", identity=None)
+        store.record(stranger, event, DONE.end)
+        store.end(found(stranger), JobStatus.SUCCEEDED)
+
+        submitted(job)
+
+        assert jobs(stack) == ["job-1"]
+        assert found().steps["upload"].tellings == 1
+
+    def test_a_check_of_a_job_that_was_taken_over_brings_it_back_in_no_way(self, stack: Stack) -> None:
+        job = submitting()
+        _, stranger = tell()
+        submitted(job)
+        event = replace(said("checked too late"), attempt=1, via="check", identity=None)
+
+        assert store.record(stranger, event, DONE.end) == Recorded.STALE
+
+        assert jobs(stack) == ["job-1"]
+
+    def test_an_id_that_another_job_of_ours_has_leads_to_the_newer_one(self, stack: Stack) -> None:
+        submitted(submitting())
+        other = store.claim(store.create(new_job("job-2", plan=["upload"])), "upload", lease_seconds=90)
+        assert other is not None
+
+        submitted(other)
+
+        assert tell() == (Recorded.RECORDED, "job-2")
+        assert found().steps["upload"].tellings == 0
+
+    def test_news_of_a_deleted_job_makes_no_new_one(self, stack: Stack) -> None:
+        submitted(submitting())
+        event = replace(said("checked"), attempt=1, via="check", identity=None)
+        store.record("job-1", event, DONE.end)
+        store.end(found(), JobStatus.SUCCEEDED)
+        store.delete(found())
+
+        assert tell(body="late") == (Recorded.STALE, "job-1")
+
+        assert jobs(stack) == []
+
+    @pytest.mark.parametrize("status", [JobStatus.CANCELED, JobStatus.SUCCEEDED])
+    def test_news_of_a_job_that_is_over_is_archived_and_changes_nothing(self, stack: Stack, status: JobStatus) -> None:
+        submitted(submitting())
+        if status == JobStatus.SUCCEEDED:
+            store.record("job-1", replace(said("checked"), attempt=1, via="check", identity=None), DONE.end)
+        store.end(found(), status)
+        before = found()
+
+        assert tell(body="late") == (Recorded.STALE, "job-1")
+
+        assert found() == before
+
+    def test_good_news_of_a_failed_step_has_it_looked_into_again(self, stack: Stack) -> None:
+        submitted(submitting())
+        store.record("job-1", replace(said("checked"), attempt=1, via="check", identity=None), NOT_DONE.end)
+        store.end(found(), JobStatus.FAILED)
+
+        assert tell(FAILED, body="once more") == (Recorded.STALE, "job-1")
+        assert found().status == JobStatus.FAILED
+        assert tell(READY, body="taken back") == (Recorded.RECORDED, "job-1")
+
+        job = found()
+        assert (job.status, job.ended_at, job.error) == (JobStatus.RUNNING, None, None)
+        assert (job.steps["upload"].status, job.steps["upload"].error) == (StepStatus.RUNNING, None)
+        assert job.steps["upload"].deadline_at is not None
+
+    def test_good_news_of_an_id_that_a_retry_has_left_behind_reopens_nothing(self, stack: Stack) -> None:
+        submitted(submitting())
+        store.record("job-1", replace(said("checked"), attempt=1, via="check", identity=None), NOT_DONE.end)
+        store.end(found(), JobStatus.FAILED)
+        store.retry(found(), "upload")
+
+        assert tell(READY, body="of the first attempt") == (Recorded.RECORDED, "job-1")
+
+        assert found().steps["upload"].status == StepStatus.QUEUED
+
+    def test_what_no_step_waits_for_is_archived_with_its_medium_or_among_the_strays(self, stack: Stack) -> None:
+        submitted(submitting())
+
+        assert store.archive_ignored(said("of ours"), "p-1") == "job-1"
+        assert store.archive_ignored(said("of nobody"), "p-2") is None
+        assert store.archive_ignored(said("of nobody"), "p-2") is None
+        assert store.archive_ignored(said("of nothing"), None) is None
+
+        assert events(stack) == [
+            ("STRAYS#videodb#2026-11-01", "ignored"),
+            ("STRAYS#videodb#2026-11-01", "ignored"),
+            ("job-1", "ignored"),
+        ]
+        assert found().steps["upload"].tellings == 0
+
+    def test_what_was_heard_is_not_heard_again_and_what_came_meanwhile_is(self, stack: Stack) -> None:
+        submitted(submitting())
+        tell()
+        seen = found()
+        tell(body="meanwhile")
+
+        store.heard(seen, "upload", StepRunning(progress=0.5, result={"playable": True}))
+
+        step = found().steps["upload"]
+        assert (step.tellings, step.heard, step.progress, step.result) == (2, 1, 0.5, {"playable": True})
+        assert store.heard(seen, "upload", StepRunning()) is None
+
+
+# --- With the worker, in every order ---------------------------------------------------------------------------------
+
+
+class Stage:
+    """A job of one step, a platform that names its own id, and those who act."""
+
+    def __init__(self, stack: Stack, checks: Sequence[StepRunning | Found], submit: Any = ACCEPTED) -> None:
+        self._stack = stack
+        self.platform = ScriptedPlatform(steps={"upload": ScriptedStep(submits=[submit], checks=checks)})
+        stack.clear()
+        stack.purge("VideoDbSteps")  # what an earlier order left in somebody's hands
+        store.create(new_job(plan=["upload"]))
+
+    def submit(self) -> None:
+        body = StartMessage(job_id="job-1").model_dump_json()
+        self.platform.worker(self._stack.received("VideoDbSteps", body), Context())
+
+    def call_back(self, news: News, body: str = "{}") -> None:
+        _, job_id = tell(news, body)
+        queues.send_start("videodb", job_id)
+
+    def settle(self) -> dict[str, Any]:
+        self._stack.work("VideoDbSteps", self.platform.worker)
+        job = found()
+        return {
+            "jobs": jobs(self._stack),
+            "job": str(job.status),
+            "step": str(job.steps["upload"].status),
+            "result": job.steps["upload"].result,
+            "told": dict(job.steps["upload"].told),
+            "owners": {owner for owner, _ in events(self._stack)},
+            "asked": self.platform.submissions,
+        }
+
+
+SUCCEEDED = {
+    "jobs": ["job-1"],
+    "job": "succeeded",
+    "step": "succeeded",
+    "result": {"id": "m-1"},
+    "owners": {"job-1"},
+    "asked": 1,
+}
+
+
+@pytest.fixture(autouse=True)
+def _only_news_tells_the_end(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> None:
+    monkeypatch.setenv("CHECK_INTERVAL_SECONDS", "900")
+
+
+def test_a_callback_that_outruns_our_own_write_ends_on_the_right_job_in_every_order(stack: Stack) -> None:
+    orders = in_every_order(lambda: Stage(stack, [DONE]), lambda stage: [stage.submit, lambda: stage.call_back(READY)])
+
+    ends = [stage.settle() for stage in orders]
+
+    assert len(ends) >= 5
+    assert all(end == SUCCEEDED | {"told": {"p-1/status": "ready"}} for end in ends)
+
+
+def test_one_whose_answer_is_the_end_already_leaves_one_job_in_every_order(stack: Stack) -> None:
+    orders = in_every_order(
+        lambda: Stage(stack, [DONE], submit=DONE),
+        lambda stage: [stage.submit, lambda: stage.call_back(replace(READY, ref="m-1"))],
+    )
+
+    ends = [stage.settle() for stage in orders]
+
+    assert len(ends) >= 5
+    assert all(end["jobs"] == ["job-1"] and end["job"] == "succeeded" for end in ends)
+    assert all(end["owners"] == {"job-1"} for end in ends)
