@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local invoke redrive callback-url webhooks test check format bench openapi clean
+.PHONY: help setup demo local platforms invoke redrive callback-url webhooks test check format bench openapi clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: $(READY) ## run jobs through the whole stack on this machine, with simulat
 
 local: $(READY) ## keep the stack up on this machine until Ctrl-C [PORT=4566 BIND=127.0.0.1]
 	@$(RUN) -m local.serve $(if $(PORT),--port '$(PORT)') $(if $(BIND),--bind '$(BIND)')
+
+platforms: $(READY) ## say what the simulated platforms do with a source, by its file name
+	@$(RUN) -m local.platforms
 
 invoke: $(READY) ## run one function in Docker, against `make local`: EVENT=videodb/upload/video_success
 	@$(RUN) -m local.invoke --event '$(EVENT)'

@@ -11,7 +11,7 @@ from typing import Any
 
 from local import aws, routes, template
 from local.commands import LOCAL, LOGS, StackError, run
-from local.samples import SAMPLE_CALLBACK_KEY
+from local.samples import SAMPLE_CALLBACK_KEY, SAMPLE_SECRETS
 
 STACK_NAME = "video-jobs"
 API_ID = "videojobs"
@@ -21,7 +21,17 @@ ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there: what is not simulated is out of reach
 SAM = (sys.executable, "-m", "samcli")
 NO_CONFIGURATION = "--config-env=none"  # samconfig.toml is for AWS
-PLATFORM_SECRETS = {"VideoDbApiKeySecret": {"api_key": "sk-local"}}
+PLATFORM_SECRETS: Mapping[str, Mapping[str, str]] = {
+    "VideoDbApiKeySecret": {"api_key": "sk-local"},
+    "TwelveLabsSecretName": {"api_key": "tlk_local", **SAMPLE_SECRETS["twelvelabs"]},
+    "ApiVideoSecretName": {"api_key": "local", **SAMPLE_SECRETS["apivideo"]},
+    "ApsaraVideoSecretName": {
+        "access_key_id": "LTAI-simulated",
+        "access_key_secret": "simulated-secret",
+        **SAMPLE_SECRETS["apsaravideo"],
+    },
+}
+"""What the simulated platforms take, and what signs the samples, by the template's outputs."""
 
 
 def architecture() -> str:
@@ -137,8 +147,8 @@ def fill_secrets(endpoint_url: str, stack_outputs: Mapping[str, str]) -> str:
         secret: dict[str, str] = json.loads(answer["SecretString"])
         return secret
 
-    def write(output: str, secret: dict[str, str]) -> None:
-        secrets_manager.put_secret_value(SecretId=stack_outputs[output], SecretString=json.dumps(secret))
+    def write(output: str, secret: Mapping[str, str]) -> None:
+        secrets_manager.put_secret_value(SecretId=stack_outputs[output], SecretString=json.dumps(dict(secret)))
 
     for output, secret in PLATFORM_SECRETS.items():
         write(output, secret)

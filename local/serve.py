@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from local import aws, running
 from local.commands import StackError
-from local.platforms.videodb import SimulatedVideoDb
+from local.platforms.simulated import SimulatedPlatforms
 from local.stack import LocalStack
 
 PORT = 4566
@@ -36,16 +36,17 @@ def _options() -> argparse.Namespace:
 def _serve(port: int, bind: str) -> None:
     with ExitStack() as exits:
         exits.enter_context(running.the_only_one())
-        videodb = exits.enter_context(SimulatedVideoDb())
+        platforms = exits.enter_context(SimulatedPlatforms())
         stack = exits.enter_context(
-            LocalStack(name="local", port=port, bind=bind, parameters={"VideoDbUrl": videodb.url}, progress=_tell)
+            LocalStack(name="local", port=port, bind=bind, parameters=platforms.parameters, progress=_tell)
         )
+        platforms.connect(stack)
         found = running.RunningStack(
             api_url=stack.api_url,
             api_key=stack.api_key,
             endpoint_url=stack.endpoint_url,
             stack_name=stack.stack_name,
-            platforms={"videodb": videodb.url},
+            platforms=dict(platforms.urls),
         )
         exits.enter_context(running.written_down(found))
         print(_how_to_use(found), flush=True)
@@ -58,13 +59,16 @@ def _tell(what: str) -> None:
 
 
 def _how_to_use(stack: running.RunningStack) -> str:
+    platforms = "\n".join(f"  {provider:12} {url}  (simulated)" for provider, url in stack.platforms.items())
     return f"""
 The stack is up. Ctrl-C ends it.
 
-  API      {stack.api_url}
-  API key  {stack.api_key}
-  AWS      {stack.endpoint_url}  (AWS_ENDPOINT_URL for the AWS CLI, access key and secret `test`, region {aws.REGION})
-  VideoDB  {stack.platforms["videodb"]}  (simulated)
+  API          {stack.api_url}
+  API key      {stack.api_key}
+  AWS          {stack.endpoint_url}  (the AWS CLI's AWS_ENDPOINT_URL; key and secret `test`, region {aws.REGION})
+{platforms}
+
+The source's file name decides what a simulated platform does with it (private.mp4, twice.mp4): `make platforms`.
 
 To paste into another terminal:
 
