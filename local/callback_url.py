@@ -26,8 +26,10 @@ def main() -> None:
 
 def url(callback: str, job_id: str, stack_name: str) -> str:
     """The URL to give to the platform. Whoever has it may say how that one step of that one job ended."""
-    if callback not in template.callbacks():
-        raise StackError("CALLBACK is one of these:\n  " + "\n  ".join(template.callbacks()))
+    known = [name for name in template.callbacks() if name.startswith("videodb/")]
+    if callback not in known:
+        names = "\n  ".join(known)
+        raise StackError(f"CALLBACK is one of these (other platforms sign, and need no URL of a job's own):\n  {names}")
     if not re.fullmatch(r"[\w-]{1,128}", job_id, re.ASCII):
         raise StackError("JOB is an id of yours: 1 to 128 letters, digits, - and _")
     stack = target.find(stack_name)

@@ -18,9 +18,13 @@ class Row:
 
     certainty: str = ""
     end: str = ""
-    """How the sample ends its step: succeeded or failed."""
+    """What the sample does: succeeded or failed, where it ends its step; told or ignored, where it ends nothing."""
     detail: str | None = None
-    """The reference of a step that succeeded, if it has one; the error's code of one that failed."""
+    """The reference of a step that succeeded, if it has one; the error's code of one that failed; the platform's id
+    that something is told of."""
+    part: str | None = None
+    """Of what it tells, and which word."""
+    word: str | None = None
 
 
 def names() -> list[str]:
@@ -48,13 +52,17 @@ def rows() -> dict[str, Row]:
         if len(cells) < 4:
             found[name[1]] = Row()
             continue
-        end = re.fullmatch(r"(succeeded|failed)(?:: `(\S+)`)?", cells[3])
-        assert end, f"{name[1]}: {cells[3]} is no end of a step"
-        found[name[1]] = Row(certainty=cells[2], end=end[1], detail=end[2])
+        end = re.fullmatch(r"(succeeded|failed|ignored|told)(?:: `(\S+)`)?(?: `([^`]+)` `([^`]+)`)?", cells[3])
+        assert end, f"{name[1]}: {cells[3]} is nothing that a callback does"
+        found[name[1]] = Row(certainty=cells[2], end=end[1], detail=end[2], part=end[3], word=end[4])
     return found
 
 
-CALLBACK_SAMPLES = [name for name in names() if read(name).get("rawPath", "").startswith("/callbacks/")]
+EVERY_CALLBACK_SAMPLE = [name for name in names() if read(name).get("rawPath", "").startswith("/callbacks/")]
+CALLBACK_SAMPLES = [name for name in EVERY_CALLBACK_SAMPLE if "token=" in read(name)["rawQueryString"]]
+"""Of the platform that signs nothing: the token in their URL names the job."""
+SIGNED_SAMPLES = [name for name in EVERY_CALLBACK_SAMPLE if name not in CALLBACK_SAMPLES]
+"""Of the platforms that sign: their bodies name the platform's own ids."""
 ROWS = rows()
 
 
@@ -65,6 +73,9 @@ def callback_of(sample: str) -> str:
 
 ONE_OF_EACH_CALLBACK = list({callback_of(sample): sample for sample in reversed(CALLBACK_SAMPLES)}.values())
 """For what does not depend on the body."""
+ONE_OF_EACH_SIGNED = list(
+    {callback_of(name): name for name in reversed(SIGNED_SAMPLES) if ROWS.get(name, Row()).end == "told"}.values()
+)
 
 
 def signed(sample: str, *, job: str = "job-1", attempt: int = 1, key: str = CALLBACK_KEY, **changes: Any) -> Any:

@@ -17,7 +17,17 @@ from local.platforms.videodb.payloads import Kind
 from local.samples import SAMPLE_CALLBACK_KEY
 from tests.cloudformation import ROOT, of_type
 from tests.events.conftest import Away, Functions
-from tests.events.samples import CALLBACK_SAMPLES, EVENTS, ROWS, body, callback_of, names, read, text
+from tests.events.samples import (
+    CALLBACK_SAMPLES,
+    EVENTS,
+    EVERY_CALLBACK_SAMPLE,
+    ROWS,
+    body,
+    callback_of,
+    names,
+    read,
+    text,
+)
 from tests.stack import Context, Stack, handler, signed_query
 
 PLACEHOLDER = "put-an-api-key-here"
@@ -113,7 +123,7 @@ def test_no_two_requests_are_the_same_one() -> None:
     assert len(set(requests)) == len(requests)
 
 
-@pytest.mark.parametrize("name", CALLBACK_SAMPLES)
+@pytest.mark.parametrize("name", EVERY_CALLBACK_SAMPLE)
 def test_a_callback_is_a_post_with_a_text_for_its_body(name: str) -> None:
     event = read(name)
 
@@ -148,7 +158,7 @@ def test_a_callback_is_signed_with_the_sample_key_for_a_job_of_its_own(name: str
     assert read(name)["rawQueryString"] == signed_query(callback, job, 1, key=SAMPLE_CALLBACK_KEY)
 
 
-@pytest.mark.parametrize("name", CALLBACK_SAMPLES)
+@pytest.mark.parametrize("name", EVERY_CALLBACK_SAMPLE)
 def test_a_stack_that_does_not_know_the_sample_key_refuses_the_samples(stack: Stack, name: str) -> None:
     answer = stack.send(callback_of(name), read(name))
 
@@ -156,7 +166,7 @@ def test_a_stack_that_does_not_know_the_sample_key_refuses_the_samples(stack: St
     assert stack.items() == []
 
 
-@pytest.mark.parametrize("name", CALLBACK_SAMPLES)
+@pytest.mark.parametrize("name", EVERY_CALLBACK_SAMPLE)
 def test_signing_the_samples_leaves_them_as_they_are(name: str) -> None:
     file = EVENTS / f"{name}.json"
 
@@ -181,7 +191,7 @@ def test_a_neighbours_copy_is_made_a_sample_of_its_own_folder(tmp_path: Path) ->
 def test_only_callbacks_are_signed() -> None:
     found = [str(file.relative_to(EVENTS).with_suffix("")) for file in signing.callback_samples(EVENTS)]
 
-    assert found == sorted(CALLBACK_SAMPLES)
+    assert found == sorted(EVERY_CALLBACK_SAMPLE)
 
 
 # --- What the README says of them -------------------------------------------------------------------------------------
@@ -192,8 +202,8 @@ def test_the_readme_lists_exactly_the_samples_that_exist() -> None:
 
 
 def test_the_readme_says_of_each_callback_how_certain_it_is_and_what_it_does() -> None:
-    assert {name for name, row in ROWS.items() if row.end} == set(CALLBACK_SAMPLES)
-    assert {ROWS[name].certainty for name in CALLBACK_SAMPLES} <= {"verbatim", "inferred"}
+    assert {name for name, row in ROWS.items() if row.end} == set(EVERY_CALLBACK_SAMPLE)
+    assert {ROWS[name].certainty for name in EVERY_CALLBACK_SAMPLE} <= {"verbatim", "inferred"}
 
 
 def test_the_readmes_commands_name_functions_and_files_that_exist() -> None:

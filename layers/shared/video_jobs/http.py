@@ -50,6 +50,12 @@ class Request:
         return epoch / 1000 if isinstance(epoch, int | float) else time.time()
 
     @property
+    def domain(self) -> str:
+        """The API's domain that was called, as API Gateway knows it: no sender can set it."""
+        context = self._event.get("requestContext")
+        return str(context.get("domainName", "")) if isinstance(context, dict) else ""
+
+    @property
     def kept_headers(self) -> dict[str, str]:
         """The headers to archive."""
         return {name: self.headers[name] for name in _KEPT_HEADERS if name in self.headers}
