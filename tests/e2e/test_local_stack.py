@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import urllib3
 
+from local.platforms.simulated import SimulatedPlatforms
 from local.platforms.videodb import SimulatedVideoDb
 from local.stack import LocalStack
 from tests.cloudformation import ROOT
@@ -24,10 +25,14 @@ http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=35), retries=
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed stack, the platform that it talks to, and a caller with an API key."""
+    """A deployed stack, the platforms that it talks to, and a caller with an API key."""
 
     stack: LocalStack
-    videodb: SimulatedVideoDb
+    platforms: SimulatedPlatforms
+
+    @property
+    def videodb(self) -> SimulatedVideoDb:
+        return self.platforms.videodb
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         answer = http.request(
@@ -38,9 +43,9 @@ class Deployment:
         )
         return answer.status, json.loads(answer.data) if answer.data else None
 
-    def create(self, source: str, **wishes: Any) -> str:
+    def create(self, source: str, *, provider: str = "videodb", **wishes: Any) -> str:
         url = f"https://media.example.com/{source}"
-        status, job = self.call("POST", "/jobs", {"provider": "videodb", "source": url, **wishes})
+        status, job = self.call("POST", "/jobs", {"provider": provider, "source": url, **wishes})
         assert status == 201, job
         return str(job["job_id"])
 
@@ -78,12 +83,18 @@ def eventually[T](find: Callable[[], T | None]) -> T:
 @pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:
     with (
-        SimulatedVideoDb(port=0, seed=7, pace=0.1) as videodb,
+        SimulatedPlatforms(pace=0.1) as platforms,
         LocalStack(
-            name="test", parameters={"VideoDbUrl": videodb.url, "CheckIntervalSeconds": 1, "VideoDbConcurrency": 2}
+            name="test",
+            parameters={
+                **platforms.parameters,
+                "CheckIntervalSeconds": 1,
+                **{f"{name}Concurrency": 2 for name in ("VideoDb", "TwelveLabs", "ApiVideo", "ApsaraVideo")},
+            },
         ) as stack,
     ):
-        yield Deployment(stack, videodb)
+        platforms.connect(stack)
+        yield Deployment(stack, platforms)
 
 
 def outcomes(job: dict[str, Any]) -> dict[str, str]:
@@ -220,3 +231,61 @@ def test_the_same_idempotency_key_makes_one_job(deployment: Deployment) -> None:
 def body_of(sample: dict[str, Any]) -> bytes:
     body: str = sample["body"]
     return base64.b64decode(body) if sample["isBase64Encoded"] else body.encode()
+
+
+# --- The platforms that sign -----------------------------------------------------------------------------------------
+
+INDEX = {"index_id": "62a0906d47f5678267ec10a6"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "wishes", "steps"),
+    [
+        ("twelvelabs", {"options": INDEX}, ["asset", "indexed_asset"]),
+        ("twelvelabs", {"options": INDEX, "plan": "task"}, ["task"]),
+        ("apivideo", {}, ["upload", "encoding"]),
+        ("apsaravideo", {}, ["upload_by_url"]),
+    ],
+    ids=["twelvelabs", "twelvelabs-task", "apivideo", "apsaravideo"],
+)
+def test_a_job_of_every_platform_goes_from_its_url_to_its_end(
+    deployment: Deployment, provider: str, wishes: dict[str, Any], steps: list[str]
+) -> None:
+    job = deployment.ended(deployment.create("lecture.mp4", provider=provider, **wishes))
+
+    assert (job["status"], outcomes(job)) == ("succeeded", dict.fromkeys(steps, "succeeded")), job
+
+
+@pytest.mark.parametrize(
+    ("provider", "wishes"),
+    [("twelvelabs", {"options": INDEX, "plan": "task"}), ("apivideo", {}), ("apsaravideo", {})],
+    ids=["twelvelabs", "apivideo", "apsaravideo"],
+)
+@pytest.mark.parametrize("source", ["silent.mp4", "twice.mp4", "early.mp4"])
+def test_lost_doubled_and_early_callbacks_leave_one_job_that_ends_well(
+    deployment: Deployment, provider: str, wishes: dict[str, Any], source: str
+) -> None:
+    job_id = deployment.create(source, provider=provider, **wishes)
+
+    job = deployment.ended(job_id)
+
+    assert job["status"] == "succeeded", job
+    refs = {step["platform_job_id"] for step in job["steps"]} - {None}
+    table = deployment.stack.client("dynamodb")
+    for ref in refs:
+        key = {"pk": {"S": f"REF#{provider}#{ref}"}, "sk": {"S": "REF"}}
+        item = table.get_item(TableName=deployment.stack.outputs["JobsTable"], Key=key).get("Item")
+        assert item is None or item["job_id"]["S"] == job_id
+
+
+def test_callbacks_of_the_signed_platforms_were_proven_and_taken(deployment: Deployment) -> None:
+    for platform in (deployment.platforms.twelvelabs, deployment.platforms.apivideo, deployment.platforms.apsaravideo):
+        assert {delivery.status for delivery in platform.deliveries} <= {200}
+        assert platform.deliveries
+
+
+@pytest.mark.parametrize("route", ["twelvelabs/index-task", "apivideo/encoding-quality-completed"])
+def test_who_cannot_sign_is_refused(deployment: Deployment, route: str) -> None:
+    status, answer = deployment.call("POST", f"/callbacks/{route}", {"type": "index.task.ready"})
+
+    assert (status, answer) == (401, {"outcome": "refused"})
