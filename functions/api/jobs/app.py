@@ -17,9 +17,8 @@ from video_jobs.api.problems import Problem, ProblemError
 from video_jobs.api.views import EventPage, EventView, JobPage, JobView, ReplayView
 from video_jobs.http import MalformedBodyError, Request
 from video_jobs.jobs import Job, JobStatus, StepStatus
-from video_jobs.platforms.videodb.request import VideoDbJobRequest
+from video_jobs.platforms.requests import PROVIDERS, AnyJobRequest
 
-PROVIDERS = ("videodb",)
 LARGEST_BODY = 256 * 1024
 """Bytes. The table takes 400 KB a job, and what its platform says of it must fit as well."""
 
@@ -27,7 +26,7 @@ LARGEST_BODY = 256 * 1024
 logger = Logger(serialize_stacktrace=False)
 app = APIGatewayHttpResolver(enable_validation=True)
 
-Provider = Literal["videodb"]
+Provider = Literal["videodb", "twelvelabs", "apivideo", "apsaravideo"]
 JobId = Annotated[str, Path(max_length=128, description="The job's id.")]
 EventId = Annotated[str, Path(max_length=64, description="The event's id.")]
 IdempotencyKey = Annotated[
@@ -76,6 +75,22 @@ _EXAMPLES: dict[str, Any] = {
         "summary": "Upload a video, and index it in every way",
         "value": {"provider": "videodb", "source": "https://example.com/lecture.mp4"},
     },
+    "twelvelabs": {
+        "summary": "Upload a video to TwelveLabs, and index it",
+        "value": {
+            "provider": "twelvelabs",
+            "source": "https://example.com/lecture.mp4",
+            "options": {"index_id": "62a0906d47f5678267ec10a6"},
+        },
+    },
+    "apivideo": {
+        "summary": "Have api.video encode a video",
+        "value": {"provider": "apivideo", "source": "https://example.com/lecture.mp4"},
+    },
+    "apsaravideo": {
+        "summary": "Have ApsaraVideo VOD fetch a video",
+        "value": {"provider": "apsaravideo", "source": "https://example.com/lecture.mp4"},
+    },
     "media_id": {
         "summary": "Index the speech of a video that VideoDB has already",
         "value": {
@@ -105,7 +120,7 @@ _EXAMPLES: dict[str, Any] = {
     },
 )
 def create(
-    request: Annotated[VideoDbJobRequest, Body(openapi_examples=_EXAMPLES)], idempotency_key: IdempotencyKey = None
+    request: Annotated[AnyJobRequest, Body(openapi_examples=_EXAMPLES)], idempotency_key: IdempotencyKey = None
 ) -> Response[JobView]:
     wanted = request.new_job(requests.job_id(idempotency_key))
     try:

@@ -375,11 +375,15 @@ def _timed_out(step: Step) -> JobError:
 
 def _record(job: Job, name: str, found: Found, *, via: str) -> None:
     """Record what we were told, or found out, exactly as a callback's word; then move the job on."""
+    step = job.steps[name]
+    body = _archived(found.body)
     event = store.Event(
         callback=f"{job.provider}/{name}",
         step=name,
-        attempt=job.steps[name].attempt,
-        body=_archived(found.body),
+        attempt=step.attempt,
+        body=body,
+        # after news that opened a failed step again, the same words are a new answer
+        identity=f"{step.attempt}\n{step.tellings}\n{body}" if step.tellings else None,
         via=via,
         headers={},
         received_at=timestamp(now()),

@@ -22,6 +22,9 @@ class StepView(BaseModel):
     """The platform's own word."""
     platform_job_id: str | None = None
     result: dict[str, Any] | None = None
+    """What came of it; while it runs, what there is already."""
+    told: dict[str, str] = {}
+    """What callbacks said that end nothing by themselves: "platform's id/part" and the platform's word."""
     error: JobError | None = None
     checks: int
     started_at: str | None = None

@@ -1,0 +1,24 @@
+"""Starts and checks ApsaraVideo VOD's step."""
+
+from video_jobs import settings
+from video_jobs.jobs import Job
+from video_jobs.platforms.apsaravideo import upload_by_url
+from video_jobs.platforms.apsaravideo.client import Vod
+from video_jobs.platforms.apsaravideo.plan import applies
+from video_jobs.steps import Platform, steps_worker
+
+
+def configured_url(_job: Job, _name: str) -> str:
+    """VOD signs the URL that it was given, so it is always the same one."""
+    return settings.setting("APSARAVIDEO_CALLBACK_URL")
+
+
+handler = steps_worker(
+    Platform(
+        name="apsaravideo",
+        steps={"upload_by_url": upload_by_url},
+        applies=applies,
+        callback_url=configured_url,
+        client=Vod(),
+    )
+)

@@ -1,0 +1,16 @@
+"""Starts and checks TwelveLabs' steps."""
+
+from video_jobs.platforms.twelvelabs import asset, indexed_asset, task
+from video_jobs.platforms.twelvelabs.client import TwelveLabs
+from video_jobs.platforms.twelvelabs.plan import applies
+from video_jobs.steps import Platform, no_url, steps_worker
+
+handler = steps_worker(
+    Platform(
+        name="twelvelabs",
+        steps={"asset": asset, "indexed_asset": indexed_asset, "task": task},
+        applies=applies,
+        callback_url=no_url,
+        client=TwelveLabs(),
+    )
+)

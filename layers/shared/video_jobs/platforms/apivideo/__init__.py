@@ -1,0 +1,1 @@
+"""api.video: its two steps, its events and how they are signed, its API."""

@@ -1,0 +1,73 @@
+"""How VOD proves an HTTP callback: an MD5 over the callback's URL, a time and a key, and not over the body.
+
+`X-VOD-SIGNATURE` is the hexadecimal digits of `md5("<URL>|<X-VOD-TIMESTAMP>|<AuthKey>")` (VOD page "HTTP callback").
+Whoever has seen one callback can send another body with its headers while they are fresh, so a body is only news.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+
+from video_jobs import secrets, settings
+from video_jobs.faults import RefusedError
+from video_jobs.http import MalformedBodyError, Request
+
+KEYS = "auth_key"
+"""How the names of VOD's callback keys begin in the platform's secret: all of them are accepted."""
+PATH = "/callbacks/apsaravideo/upload-by-url-complete"
+
+_TIMESTAMP = re.compile(r"[0-9]{10}")
+_SIGNATURE = re.compile(r"[0-9a-f]{32}")
+
+
+def check(
+    timestamp: str | None, signature: str | None, *, url: str, keys: Sequence[str], now: float, tolerance: float
+) -> None:
+    """Whether one of the keys has signed for this URL, in the last, or next, `tolerance` seconds (`now`: since 1970).
+
+    Raises RefusedError.
+    """
+    if timestamp is None or signature is None:
+        raise RefusedError("the signature's headers are missing")
+    if not _TIMESTAMP.fullmatch(timestamp) or not _SIGNATURE.fullmatch(signature):
+        raise RefusedError("the signature's headers are malformed")
+    if abs(now - int(timestamp)) > tolerance:
+        raise RefusedError("the signature is not of this time")
+    # each of them, so that the time does not tell which one it was
+    holds = [hmac.compare_digest(signature, made(url, timestamp, key)) for key in keys]
+    if not any(holds):
+        raise RefusedError("the signature does not hold")
+
+
+def made(url: str, timestamp: str, key: str) -> str:
+    """The signature that VOD makes. MD5 is its choice."""
+    return hashlib.md5(f"{url}|{timestamp}|{key}".encode(), usedforsecurity=False).hexdigest()
+
+
+def verify(request: Request, values: Mapping[str, str]) -> None:
+    """Check a request with the values of the platform's secret.
+
+    Raises RefusedError, or SecretUnavailableError if there is no key among the values.
+    """
+    keys = secrets.chosen(values, KEYS, of="ApsaraVideo VOD")
+    try:
+        _ = request.body  # not covered, but what cannot be read cannot be recorded either
+    except MalformedBodyError as error:
+        raise RefusedError(str(error)) from None
+    check(
+        request.headers.get("x-vod-timestamp"),
+        request.headers.get("x-vod-signature"),
+        url=_configured_url(request),
+        keys=keys,
+        now=request.received_at,
+        tolerance=settings.number("SIGNATURE_TOLERANCE_SECONDS"),
+    )
+
+
+def _configured_url(request: Request) -> str:
+    """The URL that VOD was given.
+
+    With no domain of one's own it is the API's address, which API Gateway has found in `Host`: it takes no other.
+    """
+    return settings.setting("APSARAVIDEO_CALLBACK_URL") or f"https://{request.domain}{PATH}"

@@ -1,0 +1,193 @@
+"""The step: VOD fetches a URL and makes a medium of it.
+
+Callbacks are not believed: their body is not signed. They say when to ask GetURLUploadInfos, which is.
+"""
+
+import json
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from video_jobs.faults import RefusedByPlatformError, TransientError
+from video_jobs.jobs import (
+    Found,
+    Ignored,
+    Job,
+    News,
+    Step,
+    StepEnd,
+    StepFailed,
+    StepRunning,
+    StepSucceeded,
+    Submitted,
+)
+from video_jobs.platforms.apsaravideo import errors
+from video_jobs.platforms.apsaravideo.payloads import UPLOAD_BY_URL_COMPLETE, Event
+
+if TYPE_CHECKING:
+    from video_jobs.platforms.apsaravideo.client import UploadInfo, Vod
+
+STEP = "upload_by_url"
+
+_GOOD = {"success", "succeed", "succeeded"}
+_FAILED = {"DOWNLOAD_FAIL", "UPLOAD_FAIL"}
+_LONGEST_SESSION_ID = 50
+
+
+class UploadByUrlOptions(BaseModel):
+    """What UploadMediaByURL takes besides the URL (SDK 3.12.1). What is left out is VOD's own default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str | None = Field(default=None, min_length=1, max_length=128)
+    file_extension: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{1,16}$")
+    """Without a dot; for a URL that does not end in one."""
+    template_group_id: str | None = Field(default=None, min_length=1, max_length=128)
+    """Of transcoding; "VOD_NO_TRANSCODE" for none."""
+    workflow_id: str | None = Field(default=None, min_length=1, max_length=128)
+    """Wins over `template_group_id`."""
+    storage_location: str | None = Field(default=None, min_length=1, max_length=256)
+    app_id: str | None = Field(default=None, min_length=1, max_length=128)
+    """VOD's own default is "app-1000000"."""
+
+
+def decide(event: Event) -> News | Ignored:
+    """What an event means: only that an upload by URL has ended, well or badly, is news."""
+    if event.event_type != UPLOAD_BY_URL_COMPLETE or event.job_id is None:
+        return Ignored(event_type=event.event_type, ref=event.medium)
+    word = event.status or ""
+    # a stream's video was there before, and belongs to whoever uploaded it
+    part = "stream" if (event.file_type or "").lower() == "stream" else "status"
+    return News(ref=event.job_id, step=STEP, part=part, word=word, good=word.lower() in _GOOD)
+
+
+# --- Submit --------------------------------------------------------------------------------------------------------
+
+
+def submit(client: "Vod", job: Job, *, callback_url: str) -> Submitted:
+    """Ask VOD to fetch the source, once: `SessionId` makes VOD refuse a second try, for ten minutes.
+
+    So a second try first looks for what the first one may have made: by its URL, and by what it said in UserData.
+    """
+    options = UploadByUrlOptions.model_validate(job.options.get(STEP, {}))
+    session_id = job.submission_key(STEP)[:_LONGEST_SESSION_ID]
+    again = job.may_be_submitted_already(STEP)
+    if again and (before := _submitted_before(client, job, session_id)):
+        return before
+    try:
+        job_id = client.upload_media_by_url(
+            job.source or "",
+            session_id=session_id,
+            user_data=_user_data(job, session_id, callback_url),
+            upload_metadatas=_metadata(job.source or "", options),
+            template_group_id=options.template_group_id,
+            workflow_id=options.workflow_id,
+            storage_location=options.storage_location,
+            app_id=options.app_id,
+        )
+    except RefusedByPlatformError as refusal:
+        if again and (before := _submitted_before(client, job, session_id)):
+            return before
+        if refusal.error.code == "submitted_already":
+            raise TransientError(refusal.error) from None  # it is not listed yet
+        raise
+    if job_id is None:
+        raise TransientError(errors.UNAVAILABLE.with_message("VOD accepted the upload and named no job"))
+    return Submitted(platform_job_id=job_id, refs=(job_id,))
+
+
+def _submitted_before(client: "Vod", job: Job, session_id: str) -> Submitted | None:
+    """What an earlier try of this round has made, if VOD lists it."""
+    try:
+        listed = client.upload_infos(sources=[job.source or ""]).found
+    except RefusedByPlatformError:
+        return None  # not every region can be asked; then VOD's own refusal must do
+    for info in listed:
+        if info.job_id and _said_by(info) == session_id:
+            return Submitted(platform_job_id=info.job_id, platform_status=info.status, refs=(info.job_id,))
+    return None
+
+
+def _user_data(job: Job, session_id: str, callback_url: str) -> str:
+    """Where VOD is to call back about this upload, and what it is to say of it: 512 bytes at most."""
+    callback = {"MessageCallback": {"CallbackURL": callback_url}} if callback_url else {}
+    said = {"job_id": job.job_id, "session_id": session_id}
+    return json.dumps({**callback, "Extend": said}, separators=(",", ":"))
+
+
+def _said_by(info: "UploadInfo") -> str | None:
+    """The session id that an upload was submitted with."""
+    try:
+        found = json.loads(info.text("UserData"))["Extend"]["session_id"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None  # somebody else's
+    return found if isinstance(found, str) else None
+
+
+def _metadata(source: str, options: UploadByUrlOptions) -> str | None:
+    """UploadMetadatas, for what can be said only there. That a title must be in it is inferred from VOD's samples."""
+    if options.title is None and options.file_extension is None:
+        return None
+    found = {"SourceURL": source, "Title": options.title or PurePosixPath(unquote(urlsplit(source).path)).name}
+    if options.file_extension is not None:
+        found["FileExtension"] = options.file_extension
+    return json.dumps([found], ensure_ascii=False, separators=(",", ":"))
+
+
+# --- Check ---------------------------------------------------------------------------------------------------------
+
+
+def check(client: "Vod", job: Job, step: Step) -> StepRunning | Found:
+    """How the upload stands, by VOD's own word."""
+    if step.platform_job_id is None:
+        return StepRunning()
+    answer = client.upload_infos(job_ids=[step.platform_job_id])
+    for info in answer.found:
+        if info.job_id == step.platform_job_id:
+            return _meaning(info, step)
+    if step.platform_job_id in answer.missing:
+        error = errors.NOT_FOUND.with_message(f"VOD does not know the upload {step.platform_job_id}")
+        return Found(end=StepFailed(error=error), body=_after(step, {"NonExists": list(answer.missing)}))
+    return StepRunning()
+
+
+def _meaning(info: "UploadInfo", step: Step) -> StepRunning | Found:
+    """What a status means, beside what callbacks have told.
+
+    An error code means nothing by itself: the API's twin prints "200" for success.
+    """
+    told = _told(step)
+    if info.status == "SUCCESS" or (info.status == "UPLOAD_SUCCESS" and told):
+        # the latter waits for nothing but its callback, which has come
+        return Found(end=_succeeded(info, step), body=info.body)
+    if info.status in _FAILED:
+        if told and step.tellings > step.heard:
+            # VOD may take a failure back, and its status may lag behind that: asked once more before it is believed
+            return StepRunning(platform_status=info.status, soon=True)
+        error = errors.of_upload(info.status, info.text("ErrorCode"), info.text("ErrorMessage"))
+        return Found(end=StepFailed(error=error), body=_after(step, info.body))
+    near = told is not None or info.status == "UPLOAD_SUCCESS"
+    return StepRunning(platform_status=info.status or None, soon=near)
+
+
+def _after(step: Step, body: dict[str, Any]) -> dict[str, Any]:
+    """An answer with how many callbacks it was asked after: a step that one of them has opened again may fail again, in
+    the same words, and the same words about the same attempt would be taken for a repetition."""
+    return body | {"callbacks": step.tellings}
+
+
+def _told(step: Step) -> bool | None:
+    """Whether callbacks told a good end or a bad one of the upload; None if they told none."""
+    words = step.told_of(step.platform_job_id or "").values()
+    return any(word.lower() in _GOOD for word in words) if words else None
+
+
+def _succeeded(info: "UploadInfo", step: Step) -> StepEnd:
+    media_id = info.text("MediaId")
+    result: dict[str, Any] = {"media_id": media_id} if media_id else {}
+    if info.text("FileSize").isdecimal():
+        result["size"] = int(info.text("FileSize"))
+    is_stream = "stream" in step.told_of(info.job_id)
+    return StepSucceeded(result=result, refs=(media_id,) if media_id and not is_stream else ())

@@ -1,0 +1,112 @@
+"""TwelveLabs' REST API, as far as the steps need it.
+
+Not its SDK: that waits ten minutes for an answer, and for a task without end (see docs/decisions.md).
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from video_jobs.faults import RefusedByPlatformError, TransientError
+from video_jobs.platforms.rest import Answer, RestClient, retry_after
+from video_jobs.platforms.twelvelabs import errors
+
+# What the SDK of TwelveLabs sends again, besides 429 and 5xx.
+_PASSING_STATUSES = (408, 409)
+_MOMENTS = 10**9  # in seconds since 1970, the year 2001: nobody has to wait for so long
+
+
+def wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a 429 asks to wait: of HTTP's own headers, else until the rate limit's window is over.
+
+    When that is, one edition of the documents has in seconds since 1970 (`X-Ratelimit-Reset`), the other without a
+    unit (`X-RateLimit-Request-Reset`): a small number is taken as seconds to wait, a large one as a moment (inferred).
+    """
+    milliseconds = _number(headers, "retry-after-ms")
+    if milliseconds is not None:
+        return milliseconds / 1000
+    asked = retry_after(headers)
+    if asked is not None:
+        return asked
+    for prefix in ("x-ratelimit-request", "x-ratelimit"):
+        reset = _number(headers, f"{prefix}-reset")
+        if reset is not None and not _number(headers, f"{prefix}-remaining"):
+            return reset if reset < _MOMENTS else max(reset - time.time(), 0.0)
+    return None
+
+
+def _number(headers: Mapping[str, str], name: str) -> float | None:
+    value = headers.get(name, "").strip()
+    return float(value) if value.isascii() and value.isdecimal() else None
+
+
+_rest = RestClient(
+    platform="TwelveLabs",
+    url_setting="TWELVELABS_URL",
+    secret_setting="TWELVELABS_SECRET",  # noqa: S106 (a variable's name)
+    authorize=lambda key: {"x-api-key": key},
+    wait=wait,
+)
+
+
+class TwelveLabs:
+    """Calls with our API key.
+
+    Raises TransientError for what passes, and RefusedByPlatformError, with the documented error, for what does not.
+    """
+
+    def create_asset(self, fields: Mapping[str, str], *, idempotency_key: str) -> dict[str, Any]:
+        """Have a source fetched and made an asset: once for each key."""
+        return self._call("POST", "/assets", fields=fields, idempotency_key=idempotency_key)
+
+    def asset(self, asset_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/assets/{_part(asset_id)}")
+
+    def index_asset(self, index_id: str, body: Mapping[str, Any], *, idempotency_key: str) -> dict[str, Any]:
+        """Have an asset indexed: once for each key."""
+        path = f"/indexes/{_part(index_id)}/indexed-assets"
+        return self._call("POST", path, body=body, idempotency_key=idempotency_key)
+
+    def indexed_asset(self, index_id: str, indexed_asset_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/indexes/{_part(index_id)}/indexed-assets/{_part(indexed_asset_id)}")
+
+    def create_task(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Have a source fetched and indexed. No document says that this call knows an idempotency key."""
+        return self._call("POST", "/tasks", fields=fields)
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/tasks/{_part(task_id)}")
+
+    def unusable(self, message: str) -> TransientError:
+        """A success that nothing can be done with."""
+        return _rest.unavailable(message)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        fields: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
+        answer = _rest.call(method, path, body=body, fields=fields, headers=headers)
+        if not answer.ok:
+            raise _fault(answer)
+        return answer.body
+
+
+def _fault(answer: Answer) -> TransientError | RefusedByPlatformError:
+    error = errors.of_refusal(answer.body, status=answer.status)
+    if error.code in errors.PASSING:
+        return TransientError(error, wait_seconds=wait(answer.headers))
+    if answer.status in _PASSING_STATUSES:
+        return _rest.unavailable(f"TwelveLabs answered {answer.status}: {error.message}", wait=wait(answer.headers))
+    return RefusedByPlatformError(error, status=answer.status)
+
+
+def _part(name: str) -> str:
+    """An id as a part of a path."""
+    return quote(name, safe="")

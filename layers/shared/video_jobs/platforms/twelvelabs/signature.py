@@ -1,0 +1,71 @@
+"""How TwelveLabs proves a callback: an HMAC-SHA256 over a moment and the body as it was sent, with a webhook's secret.
+
+`TL-Signature: t=<seconds since 1970>,v1=<hexadecimal digits>`, made of "<t>.<body>" (TwelveLabs page "Requirements for
+processing notifications"). The key is the whole secret, "whs_" included. Inferred, since no page says it: that there
+may be several `v1` while a secret is changed, and other schemes beside it.
+"""
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+
+from video_jobs import secrets, settings
+from video_jobs.faults import RefusedError
+from video_jobs.http import MalformedBodyError, Request
+
+WEBHOOK = "webhook"
+"""How the names of webhook secrets begin in the platform's secret: all of them are accepted."""
+
+_MOMENT = re.compile(r"[0-9]{1,12}")
+_SIGNATURE = re.compile(r"[0-9a-f]{64}")
+
+
+def check(header: str | None, body: bytes, *, keys: Sequence[str], now: float, tolerance: float) -> None:
+    """Whether one of the keys has signed this body, in the last, or next, `tolerance` seconds (`now`: since 1970).
+
+    Raises RefusedError.
+    """
+    if header is None:
+        raise RefusedError("the signature's header is missing")
+    moment, signatures = _parts(header)
+    if abs(now - int(moment)) > tolerance:
+        raise RefusedError("the signature is not of this time")
+    # each with each, so that the time does not tell which one it was
+    holds = [hmac.compare_digest(given, made(body, moment, key)) for key in keys for given in signatures]
+    if not any(holds):
+        raise RefusedError("the signature does not hold")
+
+
+def made(body: bytes, moment: str, key: str) -> str:
+    """The signature that TwelveLabs makes. The moment is signed as it is written."""
+    return hmac.digest(key.encode(), f"{moment}.".encode() + body, "sha256").hex()
+
+
+def _parts(header: str) -> tuple[str, list[str]]:
+    """The one moment, and the signatures of the scheme that we know. Their order is not documented."""
+    items = [(name.strip(), value.strip()) for name, _, value in (item.partition("=") for item in header.split(","))]
+    moments = [value for name, value in items if name == "t"]
+    signatures = [value for name, value in items if name == "v1" and _SIGNATURE.fullmatch(value)]
+    # two moments: two headers, which API Gateway has joined
+    if len(moments) != 1 or not _MOMENT.fullmatch(moments[0]) or not signatures:
+        raise RefusedError("the signature's header is malformed")
+    return moments[0], signatures
+
+
+def verify(request: Request, values: Mapping[str, str]) -> None:
+    """Check a request with the values of the platform's secret.
+
+    Raises RefusedError, or SecretUnavailableError if no webhook's secret is among the values.
+    """
+    keys = secrets.chosen(values, WEBHOOK, of="TwelveLabs")
+    try:
+        body = request.body
+    except MalformedBodyError as error:
+        raise RefusedError(str(error)) from None
+    check(
+        request.headers.get("tl-signature"),
+        body,
+        keys=keys,
+        now=request.received_at,
+        tolerance=settings.number("SIGNATURE_TOLERANCE_SECONDS"),
+    )
