@@ -168,8 +168,12 @@ def test_with_no_domain_of_ones_own_the_url_is_the_address_that_was_called(
     host = "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
     proof = headers(url=f"https://{host}/callbacks/apsaravideo/upload-by-url-complete")
 
-    assert stack.send(NAME, request(uploaded(), proof | {"host": host}))["status"] == 200
-    assert stack.send(NAME, request(uploaded(), proof | {"host": "other.example.com"}))["status"] == 401
+    def called(domain: str) -> dict[str, Any]:
+        event = request(uploaded(), proof | {"host": host})
+        return event | {"requestContext": event["requestContext"] | {"domainName": domain}}
+
+    assert stack.send(NAME, called(host))["status"] == 200
+    assert stack.send(NAME, called("other.example.com"))["status"] == 401
     assert stack.send(NAME, request(uploaded(), proof))["status"] == 401
 
 

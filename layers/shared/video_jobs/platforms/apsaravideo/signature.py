@@ -68,6 +68,6 @@ def verify(request: Request, values: Mapping[str, str]) -> None:
 def _configured_url(request: Request) -> str:
     """The URL that VOD was given.
 
-    With no domain of one's own it is the API's address, which API Gateway has found in `Host`: it takes no other.
+    With no domain of one's own it is the API's address, as API Gateway itself names it.
     """
     return settings.setting("APSARAVIDEO_CALLBACK_URL") or f"https://{request.domain}{PATH}"
