@@ -317,7 +317,7 @@ def _on_problem(error: ProblemError) -> Response[str]:
 
 @app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
 def _on_invalid(error: RequestValidationError) -> Response[str]:
-    return _say_no(problems.invalid(error.errors()))
+    return _say_no(problems.invalid(error.errors(), tags=PROVIDERS))
 
 
 @app.not_found

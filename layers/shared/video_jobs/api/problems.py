@@ -1,6 +1,6 @@
 """Errors of the API: `application/problem+json` (RFC 9457) with a stable `code` to switch on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -47,11 +47,32 @@ def not_found(what: str) -> ProblemError:
     return ProblemError(HTTPStatus.NOT_FOUND, "not_found", f"There is no such {what}; it may have been deleted.")
 
 
-def invalid(errors: Sequence[dict[str, Any]]) -> ProblemError:
-    """From pydantic's errors, without the values that they quote; the first fifty say enough."""
+def invalid(errors: Sequence[dict[str, Any]], *, tags: Collection[str] = ()) -> ProblemError:
+    """From pydantic's errors, without the values that they quote; the first fifty say enough.
+
+    `tags` are what pydantic puts behind "body" to say which of several models it tried: nothing that a caller has sent.
+    """
     said = errors[:_MOST_ERRORS]
-    fields = [FieldError(field=".".join(map(str, error["loc"])), message=error["msg"]) for error in said]
+    fields = [
+        FieldError(field=".".join(_place(error["loc"], tags)), message=error["msg"]) for error in map(_plain, said)
+    ]
     places = ", ".join(field.field for field in fields[:5])
     return ProblemError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", f"The request does not fit: see {places}.", errors=fields
     )
+
+
+def _plain(error: dict[str, Any]) -> dict[str, Any]:
+    """An error about which of several models is meant is one about the field that says so; it quotes what was sent."""
+    match error.get("type"):
+        case "union_tag_not_found":
+            said = "Field required"
+        case "union_tag_invalid":
+            said = f"Input should be one of {error['ctx']['expected_tags']}"
+        case _:
+            return error
+    return error | {"loc": (*error["loc"], error["ctx"]["discriminator"].strip("'")), "msg": said}
+
+
+def _place(loc: Sequence[str | int], tags: Collection[str]) -> list[str]:
+    return [str(part) for depth, part in enumerate(loc) if not (depth == 1 and loc[0] == "body" and part in tags)]

@@ -184,10 +184,10 @@ def check(client: "ApiVideo", job: Job, step: Step) -> StepRunning | Found:
     except RefusedByPlatformError as refusal:
         if refusal.status != 404:
             raise  # about us, not about the video: it is asked after again
-        return _found(StepFailed(error=refusal.error, result=step.result or {}), {"message": str(refusal)}, step)
+        return Found(end=StepFailed(error=refusal.error, result=step.result or {}), body={"message": str(refusal)})
     result = {"video_id": step.platform_job_id, "playable": status.playable, "status": _kept(status.body)}
     if status.ended:
-        return _found(_end(status, result), status.body, step)
+        return Found(end=_end(status, result), body=status.body)
     ended = sum(rendition.ended for rendition in status.renditions)
     return StepRunning(
         progress=_forward(step, ended, len(status.renditions)),
@@ -203,11 +203,6 @@ def _end(status: Status, result: Mapping[str, Any]) -> StepEnd:
         return StepSucceeded(result=result)
     known = errors.ENCODING_FAILED if len(failed) == len(status.renditions) else errors.RENDITION_FAILED
     return StepFailed(error=known.with_message(f"failed: {', '.join(failed)}"), result=result)
-
-
-def _found(end: StepEnd, body: Mapping[str, Any], step: Step) -> Found:
-    """The end, and the body with how many callbacks came before: after another one, the same words are said anew."""
-    return Found(end=end, body={**body, "callbacks": step.tellings})
 
 
 def _kept(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,12 +43,12 @@ def _shown(name: str, value: str) -> str:
 
 _RESOLUTION = (r"current resolution is (?P<current_resolution>\S+)",)
 _SHORT = (
-    r"duration at least (?P<minimum_duration>\S+ ?s?\w*)",
-    r"current duration is (?P<current_duration>\S+ ?s?\w*)",
+    r"duration at least (?P<minimum_duration>\S+(?: seconds)?)",
+    r"current duration is (?P<current_duration>\S+(?: seconds)?)",
 )
 _LONG = (
-    r"duration at most (?P<maximum_duration>\S+ ?s?\w*)",
-    r"current duration is (?P<current_duration>\S+ ?s?\w*)",
+    r"duration at most (?P<maximum_duration>\S+(?: seconds)?)",
+    r"current duration is (?P<current_duration>\S+(?: seconds)?)",
 )
 _SIZE = (r"size less than (?P<maximum_size>\S+)", r"current (?:file )?size is (?P<current_file_size>\S+)")
 _RATE = (r"rate limit \((?P<rate_limit>[^)]+)\)", r"later after (?P<retry_after>\S+)")

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from video_jobs.faults import RefusedByPlatformError
-from video_jobs.jobs import Found, Step, StepEnd, StepFailed, StepRunning, StepStatus, StepSucceeded
+from video_jobs.jobs import Found, Job, Step, StepEnd, StepFailed, StepRunning, StepStatus, StepSucceeded
 from video_jobs.platforms.twelvelabs import errors, statuses
 from video_jobs.platforms.twelvelabs.errors import KnownError
 from video_jobs.platforms.twelvelabs.payloads import Id
@@ -39,7 +39,7 @@ class Awaited:
     """What a failure is if its reason is no documented code."""
 
 
-def look(awaited: Awaited, step: Step, ask: Callable[[str], dict[str, Any]]) -> StepRunning | Found:
+def look(awaited: Awaited, job: Job, step: Step, ask: Callable[[str], dict[str, Any]]) -> StepRunning | Found:
     """How the step's task, asset or indexed asset stands. One that TwelveLabs does not know has failed.
 
     An end that a callback has told, and that the status does not show yet, is near.
@@ -53,11 +53,11 @@ def look(awaited: Awaited, step: Step, ask: Callable[[str], dict[str, Any]]) -> 
         if refusal.status != 404:
             raise  # about us, not about what was asked for: it is asked for again
         gone = StepFailed(error=errors.GONE.with_message(refusal.error.message))
-        return _found(gone, {"message": refusal.error.message, "http_status": 404}, step)
+        return _found(gone, {"message": refusal.error.message, "http_status": 404}, job)
     word = statuses.word(body)
     result = {awaited.name: ours, **_kept(body, awaited.fields)}
     if (end := _end(awaited, word, body, result)) is not None:
-        return _found(end, body, step)
+        return _found(end, body, job)
     return StepRunning(
         progress=statuses.progress(word),
         platform_status=word,
@@ -78,9 +78,13 @@ def _end(awaited: Awaited, word: str | None, body: Mapping[str, Any], result: Ma
             return None
 
 
-def _found(end: StepEnd, body: Mapping[str, Any], step: Step) -> Found:
-    """The end, and the body with how many callbacks came before: after another one, the same words are said anew."""
-    return Found(end=end, body={**body, "callbacks": step.tellings})
+def _found(end: StepEnd, body: Mapping[str, Any], job: Job) -> Found:
+    """The end, and the body with whose worker was told so.
+
+    What was said to an adopted job's worker is in the archive of the job that has taken its id over: the same words to
+    that one's are no repetition.
+    """
+    return Found(end=end, body={**body, "told_to": job.job_id})
 
 
 def named(body: Mapping[str, Any], field: str) -> str | None:
