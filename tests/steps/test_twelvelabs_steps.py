@@ -1,0 +1,1345 @@
+"""What TwelveLabs is asked, what its answers mean, and how its callbacks go together with them."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+import urllib3
+from pydantic import ValidationError
+from video_jobs import queues, secrets, settings, store
+from video_jobs.faults import RefusedByPlatformError, TransientError
+from video_jobs.jobs import (
+    Found,
+    Job,
+    JobError,
+    JobStatus,
+    Step,
+    StepFailed,
+    StepRunning,
+    StepStatus,
+    StepSucceeded,
+    Submitted,
+)
+from video_jobs.platforms import rest
+from video_jobs.platforms.twelvelabs import asset, client, errors, indexed_asset, plan, statuses, task, waiting
+from video_jobs.platforms.twelvelabs.client import TwelveLabs
+from video_jobs.platforms.twelvelabs.request import TwelveLabsJobRequest
+from video_jobs.steps import Platform, no_url, steps_worker
+
+from local.platforms.twelvelabs import SimulatedTwelveLabs
+from local.platforms.twelvelabs.errors import VIDEO_MESSAGES
+from tests.events.test_twelvelabs import NAME, QUEUE, ended, header
+from tests.orders import in_every_order
+from tests.stack import WEBHOOK_SECRETS, Context, Stack, handler, http_event
+
+LIMIT_SECONDS = 30  # for what takes milliseconds, on a machine that is busy
+SECRET = WEBHOOK_SECRETS["twelvelabs"]
+INDEX = "62a0906d47f5678267ec10a6"
+LECTURE = "https://example.com/lecture.mp4"
+
+
+def wait_for[T](condition: Callable[[], T]) -> T:
+    """The condition's first value that is true."""
+    end = time.monotonic() + LIMIT_SECONDS
+    while not (value := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+    return value
+
+
+@pytest.fixture
+def twelvelabs(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedTwelveLabs]:
+    """The simulated platform, where the stack's settings say that TwelveLabs is."""
+    with SimulatedTwelveLabs(pace=0.01) as twelvelabs:
+        monkeypatch.setenv("TWELVELABS_URL", twelvelabs.url)
+        yield twelvelabs
+
+
+def asked_for(**asked: Any) -> TwelveLabsJobRequest:
+    medium = {} if "media_id" in asked or "source" in asked else {"source": LECTURE}
+    said = {"provider": "twelvelabs", "options": {"index_id": INDEX}, "retry": {"base_delay": 0}} | medium | asked
+    return TwelveLabsJobRequest.model_validate(said)
+
+
+def new_job(job_id: str = "job-1", **asked: Any) -> Job:
+    return store.create(asked_for(**asked).new_job(job_id))
+
+
+def work(stack: Stack) -> int:
+    return stack.work(QUEUE, handler("twelvelabs/steps"))
+
+
+def found(job_id: str = "job-1") -> Job:
+    job = store.get(job_id)
+    assert job is not None
+    return job
+
+
+def ended_job(stack: Stack, job_id: str = "job-1") -> Job:
+    """The job, once the worker has brought it to its end."""
+
+    def has_ended() -> Job | None:
+        work(stack)
+        job = store.get(job_id)
+        return job if job and job.status.ended else None
+
+    job = wait_for(has_ended)
+    assert job is not None
+    return job
+
+
+def run(stack: Stack, **asked: Any) -> Job:
+    new_job(**asked)
+    queues.send_start("twelvelabs", "job-1")
+    return ended_job(stack)
+
+
+def jobs(stack: Stack) -> list[Job]:
+    ids = [item["job_id"] for item in stack.items("JOB#") if item["sk"] == "JOB" and "deleted_at" not in item]
+    return [found(job_id) for job_id in ids]
+
+
+def posts(twelvelabs: SimulatedTwelveLabs) -> list[str]:
+    return [request.path for request in twelvelabs.requests if request.method == "POST"]
+
+
+def result_of(job: Job, step: str) -> dict[str, Any]:
+    result = job.steps[step].result
+    assert result is not None
+    return result
+
+
+# --- The request -----------------------------------------------------------------------------------------------------
+
+
+def test_a_source_becomes_an_asset_that_is_indexed_unless_the_caller_wants_a_task() -> None:
+    assert asked_for().new_job("job-1").plan == ("asset", "indexed_asset")
+    assert asked_for(plan="asset").new_job("job-1").plan == ("asset", "indexed_asset")
+    assert asked_for(plan="task").new_job("job-1").plan == ("task",)
+
+
+def test_an_asset_that_is_there_already_is_only_indexed() -> None:
+    job = asked_for(media_id="69a482a37f90675e73cec9b1").new_job("job-1")
+
+    assert (job.plan, job.steps["indexed_asset"].status) == (("indexed_asset",), StepStatus.QUEUED)
+
+
+def test_a_job_keeps_for_each_of_its_steps_what_was_asked_for_and_where_it_is_indexed() -> None:
+    options = {
+        "index_id": INDEX,
+        "asset": {"filename": "a.mp4", "enable_hls": False},
+        "indexed_asset": {"user_metadata": {"course": "biology", "week": 7, "live": False, "share": 0.5}},
+    }
+
+    job = asked_for(options=options).new_job("job-1")
+
+    assert job.options == {
+        "asset": {"filename": "a.mp4", "enable_hls": False},
+        "indexed_asset": {
+            "index_id": INDEX,
+            "user_metadata": {"course": "biology", "week": 7, "live": False, "share": 0.5},
+        },
+    }
+    assert asked_for(plan="task").new_job("job-1").options == {"task": {"index_id": INDEX}}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"options": {}},
+        {"options": {"index_id": ""}},
+        {"options": {"index_id": "../x"}},
+        {"options": {"index_id": INDEX, "unknown": 1}},
+        {"options": {"index_id": INDEX, "asset": {"unknown": 1}}},
+        {"options": {"index_id": INDEX, "task": {}}},
+        {"plan": "task", "options": {"index_id": INDEX, "asset": {"filename": "a.mp4"}}},
+        {"media_id": "a-1", "options": {"index_id": INDEX, "asset": {}}},
+        {"media_id": "a-1", "plan": "task"},
+        {"media_id": "a/1"},
+        {"media_id": "a-1", "source": LECTURE},
+        {"plan": "embed"},
+        {"options": {"index_id": INDEX, "asset": {"user_metadata": {"list": [1]}}}},
+        {"options": {"index_id": INDEX, "asset": {"user_metadata": {"number": float("nan")}}}},
+    ],
+)
+def test_what_twelvelabs_has_no_use_for_is_not_taken(asked: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        asked_for(**asked)
+
+
+def test_without_options_the_index_is_missing() -> None:
+    with pytest.raises(ValidationError, match="options"):
+        TwelveLabsJobRequest.model_validate({"provider": "twelvelabs", "source": LECTURE})
+
+
+def test_every_step_applies_to_every_job() -> None:
+    job = asked_for().new_job("job-1")
+
+    assert [plan.applies(job, step) for step in job.plan] == [True, True]
+
+
+# --- What is asked ---------------------------------------------------------------------------------------------------
+
+
+def job_of(step: str, **asked: Any) -> Job:
+    """A job whose current step is this one: what comes before it has been done."""
+    job = asked_for(**({"plan": "task"} if step == "task" else {}) | asked).new_job("job-1")
+    if step == "indexed_asset" and "asset" in job.steps:
+        done = job.steps["asset"].model_copy(update={"status": StepStatus.SUCCEEDED, "result": {"asset_id": "asset-1"}})
+        job = job.model_copy(update={"steps": job.steps | {"asset": done}})
+    return job
+
+
+MODULES = {"asset": asset, "indexed_asset": indexed_asset, "task": task}
+
+
+def submit(step: str, **asked: Any) -> Submitted:
+    answer: Submitted = MODULES[step].submit(TwelveLabs(), job_of(step, **asked), callback_url="")
+    return answer
+
+
+def check(step: str, *, ours: str | None = "id-1", told: Mapping[str, str] | None = None) -> StepRunning | Found:
+    stands = Step(status=StepStatus.RUNNING, attempt=1, attempt_limit=3, platform_job_id=ours, told=dict(told or {}))
+    answer: StepRunning | Found = MODULES[step].check(TwelveLabs(), job_of(step), stands)
+    return answer
+
+
+@dataclass(frozen=True)
+class Asked:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Any
+    fields: Mapping[str, str] | None
+
+
+@dataclass
+class Script:
+    """Answers in its order, the last one for ever; `asked` is what it was sent."""
+
+    answers: list[tuple[int, Any, Mapping[str, str]]] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+
+    def answer(self, status: int, body: Any = None, **headers: str) -> None:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.answers.append((status, body, named))
+
+    def request(self, method: str, url: str, **sent: Any) -> urllib3.HTTPResponse:
+        status, body, headers = self.answers[min(len(self.asked), len(self.answers) - 1)]
+        path = url.removeprefix(settings.setting("TWELVELABS_URL"))
+        said = json.loads(sent["body"]) if sent["body"] else None
+        self.asked.append(Asked(method, path, sent["headers"], said, sent["fields"]))
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return urllib3.HTTPResponse(body=data, status=status, headers=headers, preload_content=True)
+
+
+@pytest.fixture
+def script(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Script:
+    """In place of TwelveLabs' server."""
+    script = Script()
+    monkeypatch.setattr(rest, "_pool", script)
+    return script
+
+
+ACCEPTED = {"_id": "id-1", "video_id": "video-1"}
+
+
+def test_an_asset_is_asked_for_with_a_form_and_a_key_of_its_own(script: Script) -> None:
+    script.answer(201, {"_id": "id-1", "status": "processing"})
+
+    accepted = submit("asset")
+
+    (asked,) = script.asked
+    assert accepted == Submitted(platform_job_id="id-1", platform_status="processing")
+    assert (asked.method, asked.path, asked.body) == ("POST", "/assets", None)
+    assert asked.fields == {"method": "url", "url": LECTURE}
+    assert asked.headers["x-api-key"] == SECRET["api_key"]
+    assert asked.headers["idempotency-key"] == job_of("asset").submission_key("asset")
+    assert "content-type" not in asked.headers  # the form's, with its boundary
+
+
+def test_an_index_is_asked_to_take_the_asset_with_json_and_a_key_of_its_own(script: Script) -> None:
+    script.answer(201, ACCEPTED)
+
+    accepted = submit("indexed_asset")
+
+    (asked,) = script.asked
+    assert accepted == Submitted(platform_job_id="id-1", refs=("id-1",))
+    assert (asked.method, asked.path) == ("POST", f"/indexes/{INDEX}/indexed-assets")
+    assert (asked.body, asked.fields) == ({"asset_id": "asset-1"}, None)
+    key = job_of("indexed_asset").submission_key("indexed_asset")
+    assert (asked.headers["idempotency-key"], asked.headers["content-type"]) == (key, "application/json")
+    assert key != job_of("asset").submission_key("asset")
+
+
+def test_an_asset_that_was_there_before_is_indexed_by_its_own_id(script: Script) -> None:
+    script.answer(201, ACCEPTED)
+
+    submit("indexed_asset", media_id="asset-9")
+
+    assert script.asked[0].body == {"asset_id": "asset-9"}
+
+
+def test_a_task_is_asked_for_with_a_form(script: Script) -> None:
+    script.answer(201, ACCEPTED)
+
+    accepted = submit("task")
+
+    (asked,) = script.asked
+    assert accepted == Submitted(platform_job_id="id-1", refs=("id-1",))
+    assert (asked.method, asked.path, asked.body) == ("POST", "/tasks", None)
+    assert asked.fields == {"index_id": INDEX, "video_url": LECTURE}
+    assert "idempotency-key" not in asked.headers
+
+
+METADATA = {"title": "Vorlesung “1”", "week": 7, "live": True}
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "sent"),
+    [
+        (
+            "asset",
+            {"filename": "ä.mp4", "enable_hls": True, "enable_thumbnail": False, "user_metadata": METADATA},
+            {"filename": "ä.mp4", "enable_hls": "true", "enable_thumbnail": "false", "user_metadata": METADATA},
+        ),
+        (
+            "indexed_asset",
+            {"enable_video_stream": False, "user_metadata": METADATA},
+            {"enable_video_stream": False, "user_metadata": METADATA},
+        ),
+        (
+            "task",
+            {"enable_video_stream": False, "user_metadata": METADATA},
+            {"enable_video_stream": "false", "user_metadata": METADATA},
+        ),
+    ],
+)
+def test_what_the_caller_asks_for_is_passed_on(
+    script: Script, step: str, options: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    script.answer(201, ACCEPTED)
+
+    submit(step, options={"index_id": INDEX, step: options})
+
+    (asked,) = script.asked
+    got = dict(asked.body or asked.fields or {})
+    if asked.fields:  # a form has it as text
+        got["user_metadata"] = json.loads(got["user_metadata"])
+    assert {name: got[name] for name in sent} == sent
+
+
+@pytest.mark.parametrize("step", MODULES)
+def test_the_simulated_platform_takes_what_is_asked(twelvelabs: SimulatedTwelveLabs, stack: Stack, step: str) -> None:
+    source = "https://example.com/a%20b.mp4?x=1&y=ä;z='\"%0A"
+    options = {"filename": 'ä".mp4'} if step == "asset" else {"enable_video_stream": True}
+    wanted = {"index_id": INDEX, "task" if step == "task" else step: options | {"user_metadata": METADATA}}
+
+    job = run(stack, source=source, plan="task" if step == "task" else "asset", options=wanted)
+
+    assert job.status == JobStatus.SUCCEEDED
+    bodies = [request.body for request in twelvelabs.requests if request.method == "POST"]
+    assert bodies[0]["video_url" if step == "task" else "url"] == source
+    (said,) = [body["user_metadata"] for body in bodies if "user_metadata" in body]
+    assert (json.loads(said) if isinstance(said, str) else said) == METADATA
+
+
+@pytest.mark.parametrize("step", MODULES)
+@pytest.mark.parametrize("body", [{}, {"_id": 7}, {"_id": ""}, {"_id": ".."}, {"_id": "a/b"}, {"id": "id-1"}])
+def test_an_answer_that_names_nothing_is_asked_for_again(script: Script, step: str, body: dict[str, Any]) -> None:
+    script.answer(201, body)
+
+    with pytest.raises(TransientError, match="does not say"):
+        submit(step)
+
+
+# --- What the answers of checks mean ---------------------------------------------------------------------------------
+
+PATHS = {
+    "asset": "/assets/id-1",
+    "indexed_asset": f"/indexes/{INDEX}/indexed-assets/id-1",
+    "task": "/tasks/id-1",
+}
+NAMES = {"asset": "asset_id", "indexed_asset": "indexed_asset_id", "task": "task_id"}
+WORDS = ("uploading", "validating", "pending", "queued", "indexing", "ready", "failed")
+
+
+def test_every_documented_word_has_one_of_ours() -> None:
+    ours = {word: statuses.ours(word) for word in WORDS}
+
+    assert ours == dict.fromkeys(WORDS[:5], "running") | {"ready": "succeeded", "failed": "failed"}
+    assert statuses.ours("processing") == "running"
+
+
+def test_progress_grows_with_the_order_of_the_words() -> None:
+    fractions = [statuses.progress(word) for word in WORDS[:5]]
+
+    assert all(fraction is not None and 0 < fraction < 1 for fraction in fractions)
+    assert fractions == sorted(set(fractions), key=lambda fraction: fraction or 0)
+
+
+@pytest.mark.parametrize("step", MODULES)
+@pytest.mark.parametrize("word", [*WORDS[:5], "processing", "Indexing", "something new"])
+def test_a_step_goes_on_until_its_status_is_an_end_and_keeps_twelvelabs_word(
+    script: Script, step: str, word: str
+) -> None:
+    script.answer(200, {"_id": "id-1", "status": word})
+
+    stands = check(step)
+
+    assert [asked.path for asked in script.asked] == [PATHS[step]]
+    assert isinstance(stands, StepRunning)
+    assert (stands.platform_status, stands.progress, stands.soon) == (word, statuses.progress(word), False)
+    assert stands.result == {NAMES[step]: "id-1"}
+
+
+@pytest.mark.parametrize("body", [{}, {"status": None}, {"status": 7}, {"status": ""}, {"status": ["ready"]}])
+def test_an_answer_without_a_status_says_nothing(script: Script, body: dict[str, Any]) -> None:
+    script.answer(200, body)
+
+    assert check("task") == StepRunning(result={"task_id": "id-1"})
+
+
+def test_a_step_whose_id_is_not_known_is_not_asked_after(script: Script) -> None:
+    assert check("task", ours=None) == StepRunning()
+    assert script.asked == []
+
+
+@pytest.mark.parametrize("step", MODULES)
+@pytest.mark.parametrize("told", ["ready", "failed"])
+def test_if_an_end_was_told_that_the_status_does_not_show_it_is_near(script: Script, step: str, told: str) -> None:
+    script.answer(200, {"_id": "id-1", "status": "indexing"})
+
+    stands = check(step, told={"id-1/status": told})
+
+    assert isinstance(stands, StepRunning)
+    assert stands.soon
+
+
+def test_what_was_told_of_another_task_does_not_matter(script: Script) -> None:
+    script.answer(200, {"_id": "id-1", "status": "indexing"})
+
+    stands = check("task", told={"id-10/status": "ready"})
+
+    assert isinstance(stands, StepRunning)
+    assert not stands.soon
+
+
+# printed on the page "Retrieve a video indexing task"; its addresses are shorter here
+READY_TASK = {
+    "_id": "61e1789761c43d6d9b7362f3",
+    "created_at": "2022-01-14T13:20:22.986Z",
+    "hls": {
+        "video_url": "https://d2cp8xx7n5vxnu.cloudfront.net/stream.m3u8",
+        "thumbnail_urls": ["https://d2cp8xx7n5vxnu.cloudfront.net/0000001.jpg"],
+        "status": "COMPLETE",
+        "updated_at": "2024-01-16T07:59:40.879Z",
+    },
+    "index_id": "61e165b061c43d6d9b73627b",
+    "status": "ready",
+    "updated_at": "2022-01-17T08:35:21.639Z",
+    "video_id": "61e1789761c43d6d9b7362f3",
+}
+
+
+@pytest.mark.parametrize("word", ["ready", "Ready"])
+def test_a_ready_task_tells_its_video(script: Script, word: str) -> None:
+    body = READY_TASK | {"status": word, "system_metadata": {"duration": 30.0, "filename": "a.mp4"}}
+    script.answer(200, body)
+
+    ready = check("task", ours="61e1789761c43d6d9b7362f3")
+
+    assert ready == Found(
+        end=StepSucceeded(
+            result={
+                "task_id": "61e1789761c43d6d9b7362f3",
+                "video_id": "61e1789761c43d6d9b7362f3",
+                "index_id": "61e165b061c43d6d9b73627b",
+                "hls": READY_TASK["hls"],
+                "system_metadata": {"duration": 30.0, "filename": "a.mp4"},
+            },
+            refs=("61e1789761c43d6d9b7362f3",),
+        ),
+        body=body | {"told_to": "job-1"},
+    )
+
+
+def test_a_ready_asset_tells_what_it_is(script: Script) -> None:
+    body = {"_id": "id-1", "status": "ready", "filename": "a.mp4", "duration": 30.5, "size": 7, "hls": None}
+    script.answer(200, body)
+
+    ready = check("asset")
+
+    assert isinstance(ready, Found)
+    assert ready.end == StepSucceeded(
+        result={"asset_id": "id-1", "filename": "a.mp4", "duration": 30.5, "size": 7}, refs=("id-1",)
+    )
+
+
+@pytest.mark.parametrize("video_id", [None, 7, "", "a/b"])
+def test_a_ready_task_with_an_odd_video_is_ready_all_the_same(script: Script, video_id: Any) -> None:
+    script.answer(200, {"_id": "id-1", "status": "ready", "video_id": video_id})
+
+    ready = check("task")
+
+    assert isinstance(ready, Found)
+    assert isinstance(ready.end, StepSucceeded)
+    assert ready.end.refs == ()
+
+
+def test_what_is_too_large_for_a_job_is_left_to_the_archive(script: Script) -> None:
+    script.answer(200, READY_TASK | {"hls": {"thumbnail_urls": ["x" * 100] * 1000}})
+
+    ready = check("task")
+
+    assert isinstance(ready, Found)
+    assert isinstance(ready.end, StepSucceeded)
+    assert ready.end.result.keys() == {"task_id", "video_id", "index_id"}
+    assert len(ready.body["hls"]["thumbnail_urls"]) == 1000
+
+
+def failure(stands: StepRunning | Found) -> JobError:
+    assert isinstance(stands, Found)
+    assert isinstance(stands.end, StepFailed)
+    return stands.end.error
+
+
+@pytest.mark.parametrize(
+    ("step", "body", "code", "message"),
+    [
+        ("task", {}, "task_failed", "TwelveLabs gave no reason"),
+        ("task", {"error_reason": "Indexing failed."}, "task_failed", "Indexing failed."),
+        ("task", {"error_reason": "video_file_broken"}, "video_file_broken", "video_file_broken"),
+        (
+            "task",
+            {"error_reason": {"code": "video_duration_too_long", "message": "Too long."}},
+            "video_duration_too_long",
+            "Too long.",
+        ),
+        ("task", {"error_reason": ["?"]}, "task_failed", "TwelveLabs gave no reason"),
+        ("asset", {"error": {"message": "No access."}}, "asset_failed", "No access."),
+        ("asset", {"error": {}}, "asset_failed", "TwelveLabs gave no reason"),
+        ("asset", {"error": {"code": "video_file_broken"}}, "video_file_broken", "video_file_broken"),
+        ("indexed_asset", {}, "indexing_failed", "TwelveLabs gave no reason"),
+        ("indexed_asset", {"error": {"message": "Why not."}}, "indexing_failed", "Why not."),
+    ],
+)
+def test_a_failure_has_its_reason_where_there_is_one(
+    script: Script, step: str, body: dict[str, Any], code: str, message: str
+) -> None:
+    script.answer(200, {"_id": "id-1", "status": "failed"} | body)
+
+    error = failure(check(step))
+
+    assert (error.code, error.message) == (code, message)
+    assert error.cause
+    assert error.action
+
+
+def test_a_failed_task_still_tells_its_video(script: Script) -> None:
+    script.answer(200, {"_id": "id-1", "status": "failed", "video_id": "video-1", "index_id": INDEX})
+
+    failed = check("task")
+
+    assert isinstance(failed, Found)
+    assert failed.end.result == {"task_id": "id-1", "video_id": "video-1", "index_id": INDEX}
+
+
+@pytest.mark.parametrize("step", MODULES)
+def test_what_twelvelabs_does_not_know_is_gone(script: Script, step: str) -> None:
+    message = "Resource with id id-1 does not exist in tasks."
+    script.answer(404, {"code": "resource_not_exist", "message": message})
+
+    error = failure(check(step))
+
+    assert (error.code, error.message, error.retryable) == ("gone", message, True)
+
+
+def test_a_refusal_that_is_about_us_is_no_answer_about_the_task(script: Script) -> None:
+    script.answer(401, {"code": "api_key_invalid", "message": "API Key is either invalid or expired."})
+
+    with pytest.raises(RefusedByPlatformError):
+        check("task")
+
+
+# --- Refusals and faults ---------------------------------------------------------------------------------------------
+
+DOCUMENTED = {
+    *("parameter_invalid", "parameter_not_provided", "parameter_unknown", "resource_not_exist", "api_key_invalid"),
+    *("api_allowed_for_paid_plan", "api_not_allowed", "unauthorized", "region_not_allowed"),
+    *("request_canceled_or_timed_out", "too_many_requests", "tags_not_allowed", "api_upgrade_required"),
+    *("video_resolution_too_low", "video_resolution_too_high", "video_resolution_invalid_aspect_ratio"),
+    *("video_duration_too_short", "video_duration_too_long", "video_file_broken", "video_filesize_too_large"),
+    *("usage_limit_exceeded", "task_cannot_be_deleted"),
+}
+
+
+def test_the_table_of_errors_is_the_documented_one() -> None:
+    assert errors.KNOWN_ERRORS.keys() == DOCUMENTED
+    for code, known in errors.KNOWN_ERRORS.items():
+        assert (known.code, bool(known.cause), bool(known.action)) == (code, True, True)
+
+
+ENVELOPES: Mapping[str, Callable[[str, str], dict[str, Any]]] = {
+    "flat": lambda code, message: {"code": code, "message": message, "docs_url": "https://docs.twelvelabs.io"},
+    "nested": lambda code, message: {"error": {"code": code, "message": message, "details": {}}},
+}
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES.values(), ids=ENVELOPES)
+@pytest.mark.parametrize("code", sorted(DOCUMENTED - errors.PASSING))
+@pytest.mark.parametrize("message", ["What it says of it.", ""])
+def test_the_code_alone_decides_in_either_envelope_whatever_the_message_and_the_status(
+    script: Script, envelope: Callable[[str, str], dict[str, Any]], code: str, message: str
+) -> None:
+    for status in (400, 403, 413):
+        script.asked.clear()
+        script.answers = [(status, envelope(code, message), {})]
+        with pytest.raises(RefusedByPlatformError) as refused:
+            submit("task")
+        assert refused.value.error.code == code
+        assert refused.value.error.message == (message or "TwelveLabs gave no reason")
+        assert refused.value.status == status
+
+
+@pytest.mark.parametrize("code", sorted(errors.PASSING))
+@pytest.mark.parametrize("envelope", ENVELOPES.values(), ids=ENVELOPES)
+def test_codes_of_what_passes_are_transient_whatever_their_status(
+    script: Script, envelope: Callable[[str, str], dict[str, Any]], code: str
+) -> None:
+    script.answer(400, envelope(code, "Later."), retry_after="7")
+
+    with pytest.raises(TransientError) as fault:
+        submit("task")
+
+    assert (fault.value.error.code, fault.value.wait_seconds) == (code, 7)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(401, "api_key_invalid"), (403, "unauthorized"), (404, "resource_not_exist"), (413, "video_filesize_too_large")],
+)
+@pytest.mark.parametrize("body", [b"<html>", {}, {"message": "No."}, {"code": 7}, {"error": "no"}])
+def test_without_a_code_the_status_says_what_it_can(script: Script, status: int, code: str, body: Any) -> None:
+    script.answer(status, body)
+
+    with pytest.raises(RefusedByPlatformError) as refused:
+        submit("asset")
+
+    assert refused.value.error.code == code
+
+
+def test_a_code_that_nobody_knows_is_kept_in_the_message(script: Script) -> None:
+    script.answer(400, {"code": "video_too_boring", "message": "Nothing happens in it."})
+
+    with pytest.raises(RefusedByPlatformError) as refused:
+        submit("asset")
+
+    error = refused.value.error
+    assert (error.code, error.message) == ("request_refused", "video_too_boring: Nothing happens in it.")
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("body", [b"<html>", {"error": {"code": "service_unavailable", "message": "Later."}}])
+def test_what_passes_is_transient(script: Script, status: int, body: Any) -> None:
+    script.answer(status, body)
+
+    with pytest.raises(TransientError) as fault:
+        submit("asset")
+
+    assert (fault.value.error.code, fault.value.error.retryable) == ("platform_unavailable", True)
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("video_resolution_too_low", ["current resolution: 320x180"]),
+        ("video_resolution_too_high", ["current resolution: 7680x4320"]),
+        ("video_resolution_invalid_aspect_ratio", ["current resolution: 3840x1080"]),
+        ("video_duration_too_short", ["minimum duration: 4 seconds", "current duration: 2 seconds"]),
+        ("video_duration_too_long", ["maximum duration: 7200 seconds", "current duration: 9000 seconds"]),
+        ("video_filesize_too_large", ["maximum size: 2GB", "current file size: 3GB"]),
+    ],
+)
+def test_what_the_printed_message_says_of_sizes_is_shown_with_the_cause(code: str, shown: list[str]) -> None:
+    error = errors.of_refusal({"code": code, "message": VIDEO_MESSAGES[code]}, status=400)
+
+    assert error.cause == f"{errors.KNOWN_ERRORS[code].cause} ({'; '.join(shown)})"
+    assert error.message == VIDEO_MESSAGES[code]
+
+
+@pytest.mark.parametrize("code", sorted(DOCUMENTED))
+def test_a_message_of_another_edition_is_shown_as_it_is(code: str) -> None:
+    error = errors.of_refusal({"code": code, "message": "In other words."}, status=400)
+
+    assert (error.code, error.cause) == (code, errors.KNOWN_ERRORS[code].cause)
+
+
+def test_a_rate_limit_is_shown_with_what_its_message_says() -> None:
+    message = "You have exceeded the rate limit (60req/1minute). Please try again later after 30s."
+
+    error = errors.of_refusal({"code": "too_many_requests", "message": message}, status=429)
+
+    assert error.cause.endswith("(rate limit: 60req/1minute; retry after: 30s)")
+
+
+def test_a_page_of_text_is_no_message() -> None:
+    error = errors.of_refusal({"code": "parameter_invalid", "message": "x" * 10_000}, status=400)
+
+    assert len(error.message) == errors.LONGEST_MESSAGE
+
+
+MOMENT = 1_795_341_600
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after-ms": "1500", "retry-after": "7"}, 1.5),
+        ({"retry-after": "7", "x-ratelimit-request-reset": "30"}, 7),
+        ({"x-ratelimit-request-reset": "30"}, 30),
+        ({"x-ratelimit-request-reset": str(MOMENT + 42)}, 42),
+        ({"x-ratelimit-request-reset": str(MOMENT - 42)}, 0),
+        ({"x-ratelimit-request-remaining": "0", "x-ratelimit-request-reset": "30"}, 30),
+        ({"x-ratelimit-request-remaining": "5", "x-ratelimit-request-reset": "30"}, None),
+        ({"x-ratelimit-reset": str(MOMENT + 42)}, 42),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "30"}, 30),
+        ({"x-ratelimit-remaining": "1", "x-ratelimit-reset": "30"}, None),
+        ({"x-ratelimit-reset": "-5"}, None),
+        ({"x-ratelimit-reset": "٣"}, None),
+    ],
+)
+def test_a_rate_limits_headers_say_how_long_to_wait_in_both_editions(
+    script: Script, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], seconds: float | None
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: float(MOMENT))
+    script.answers = [(429, {"code": "too_many_requests"}, {name.title(): value for name, value in headers.items()})]
+
+    with pytest.raises(TransientError) as fault:
+        submit("asset")
+
+    assert fault.value.wait_seconds == seconds
+
+
+def test_a_throttled_submit_waits_as_long_as_it_was_asked_to(stack: Stack, script: Script) -> None:
+    script.answer(429, {"code": "too_many_requests"}, X_RateLimit_Request_Reset="120")
+    new_job()
+    queues.send_start("twelvelabs", "job-1")
+
+    work(stack)
+
+    step = found().steps["asset"]
+    assert (step.status, step.attempt) == (StepStatus.QUEUED, 1)
+    assert step.not_before is not None
+    wait = (datetime.fromisoformat(step.not_before) - datetime.now(UTC)).total_seconds()
+    assert 120 - LIMIT_SECONDS < wait <= 120
+
+
+def test_nobody_there_is_transient(stack: Stack) -> None:
+    with pytest.raises(TransientError, match="no answer from TwelveLabs"):
+        submit("asset")
+
+
+def test_a_wrong_key_is_refused_and_is_in_no_message(twelvelabs: SimulatedTwelveLabs) -> None:
+    put_secret(**SECRET | {"api_key": "tlk_revoked_7"})
+    secrets.forget()
+
+    with pytest.raises(RefusedByPlatformError) as refused:
+        submit("asset")
+
+    assert refused.value.error.code == "api_key_invalid"
+    assert "tlk_revoked_7" not in refused.value.error.model_dump_json()
+
+
+def test_a_key_that_was_changed_a_moment_ago_is_read_anew(twelvelabs: SimulatedTwelveLabs) -> None:
+    put_secret(**SECRET | {"api_key": "tlk_revoked_7"})
+    secrets.forget()
+    secrets.values("TWELVELABS_SECRET")
+    put_secret(**SECRET)
+
+    assert submit("asset").platform_job_id
+
+
+def test_without_an_api_key_the_error_says_what_to_put_where(stack: Stack) -> None:
+    put_secret(webhook="whs_test")
+    secrets.forget()
+
+    with pytest.raises(TransientError) as fault:
+        submit("asset")
+
+    assert fault.value.error.code == "not_configured"
+    assert "TwelveLabs" in fault.value.error.action
+
+
+def put_secret(**values: str) -> None:
+    settings.secretsmanager().put_secret_value(SecretId="TWELVELABS_SECRET", SecretString=json.dumps(values))
+
+
+def test_ids_are_parts_of_a_path_whatever_stands_in_them(script: Script) -> None:
+    script.answer(200, {})
+
+    TwelveLabs().indexed_asset("../x", "a/b?c")
+
+    assert script.asked[0].path == "/indexes/..%2Fx/indexed-assets/a%2Fb%3Fc"
+
+
+# --- All of it, against the simulated platform -----------------------------------------------------------------------
+
+
+def test_an_asset_is_made_and_indexed_by_checks_alone(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
+    job = run(stack)
+
+    assert (job.status, job.error) == (JobStatus.SUCCEEDED, None)
+    made, indexed = result_of(job, "asset"), result_of(job, "indexed_asset")
+    assert made["filename"] == "lecture.mp4"
+    assert made["asset_id"] == indexed["asset_id"]
+    assert indexed["indexed_asset_id"] == job.steps["indexed_asset"].platform_job_id
+    assert indexed["system_metadata"]["duration"] == made["duration"]
+    assert set(job.refs) == {made["asset_id"], indexed["indexed_asset_id"]}
+    assert posts(twelvelabs) == ["/assets", f"/indexes/{INDEX}/indexed-assets"]
+
+
+def test_a_task_ends_by_checks_alone(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
+    job = run(stack, plan="task")
+
+    assert job.status == JobStatus.SUCCEEDED
+    result = result_of(job, "task")
+    assert result["hls"]["status"] == "COMPLETE"
+    assert (result["index_id"], result["system_metadata"]["filename"]) == (INDEX, "lecture.mp4")
+    assert job.refs == (result["video_id"],)
+    assert result["video_id"] != result["task_id"]
+
+
+def test_an_asset_that_is_there_already_is_indexed(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
+    made = TwelveLabs().create_asset({"method": "url", "url": LECTURE}, idempotency_key="mine")["_id"]
+    wait_for(lambda: TwelveLabs().asset(made)["status"] == "ready")
+
+    job = run(stack, media_id=made)
+
+    assert job.status == JobStatus.SUCCEEDED
+    assert result_of(job, "indexed_asset")["asset_id"] == made
+
+
+@pytest.mark.parametrize("plan_name", ["asset", "task"])
+@pytest.mark.parametrize("file", ["flaky", "reset", "html", "silent", "late", "twice"])
+def test_what_passes_delays_a_job_and_no_more(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs, file: str, plan_name: str
+) -> None:
+    assert run(stack, source=f"https://example.com/{file}.mp4", plan=plan_name).status == JobStatus.SUCCEEDED
+
+
+REFUSED = [
+    *("video_resolution_too_low", "video_resolution_too_high", "video_resolution_invalid_aspect_ratio"),
+    *("video_duration_too_short", "video_duration_too_long", "usage_limit_exceeded", "video_filesize_too_large"),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "step", "code"),
+    [
+        *((code, "task", code) for code in [*REFUSED, "video_file_broken"]),
+        *((code, "indexed_asset", code) for code in REFUSED[:-1]),
+        ("video_filesize_too_large", "asset", "video_filesize_too_large"),
+        ("video_file_broken", "asset", "asset_failed"),
+        ("private", "asset", "asset_failed"),
+        ("private", "task", "task_failed"),
+        ("corrupt", "task", "task_failed"),
+        ("index-fails", "task", "task_failed"),
+        ("index-fails", "indexed_asset", "indexing_failed"),
+        ("refused", "asset", "parameter_invalid"),
+        ("refused", "task", "parameter_invalid"),
+    ],
+)
+def test_each_failure_ends_as_its_error(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs, file: str, step: str, code: str
+) -> None:
+    job = run(stack, source=f"https://example.com/{file}.mp4", plan="task" if step == "task" else "asset")
+
+    assert (job.status, job.current) == (JobStatus.FAILED, step)
+    assert job.error is not None
+    assert (job.error.code, job.error) == (code, job.steps[step].error)
+    assert [found.status for name, found in job.steps.items() if name != step] in ([], ["waiting"], ["succeeded"])
+
+
+def test_the_reason_of_a_failed_task_is_what_the_task_says(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
+    job = run(stack, source="https://example.com/private.mp4", plan="task")
+
+    assert job.error is not None
+    assert job.error.message == "The platform could not access the file."
+    assert result_of(job, "task")["video_id"]
+
+
+def test_an_index_that_does_not_exist_ends_as_its_error(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
+    job = run(stack, options={"index_id": "unknown-1"})
+
+    assert job.error is not None
+    assert (job.current, job.error.code) == ("indexed_asset", "resource_not_exist")
+
+
+def test_a_wrong_key_ends_as_its_error(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
+    put_secret(**SECRET | {"api_key": "tlk_revoked"})
+
+    job = run(stack)
+
+    assert job.error is not None
+    assert (job.error.code, job.error.retryable) == ("api_key_invalid", True)
+
+
+def test_a_lost_answer_makes_no_second_asset_and_no_second_indexed_asset(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs
+) -> None:
+    job = run(stack, source="https://example.com/lost.mp4")
+
+    assert (job.status, [step.attempt for step in job.steps.values()]) == (JobStatus.SUCCEEDED, [2, 2])
+    keys = [request.headers["idempotency-key"] for request in twelvelabs.requests if request.method == "POST"]
+    assert (keys[0], keys[2]) == (keys[1], keys[3])
+    assert len(set(keys)) == 2
+    made = result_of(job, "asset")["asset_id"]
+    listed = rest_call(twelvelabs, f"/assets/{made}/indexed-assets")["data"]
+    assert [one["_id"] for one in listed] == [result_of(job, "indexed_asset")["indexed_asset_id"]]
+
+
+def rest_call(twelvelabs: SimulatedTwelveLabs, path: str) -> dict[str, Any]:
+    return client._rest.call("GET", path).body
+
+
+def test_a_lost_answer_makes_a_second_task_for_twelvelabs_knows_no_key_there(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs
+) -> None:
+    job = run(stack, source="https://example.com/lost.mp4", plan="task")
+
+    assert (job.status, job.steps["task"].attempt) == (JobStatus.SUCCEEDED, 2)
+    assert posts(twelvelabs) == ["/tasks", "/tasks"]
+
+
+def test_a_person_who_tries_it_again_gets_another_asset(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
+    failed = run(stack, source="https://example.com/corrupt.mp4")
+    first = failed.steps["asset"].platform_job_id
+
+    store.retry(failed, "asset")
+    queues.send_start("twelvelabs", "job-1")
+    again = ended_job(stack)
+
+    assert again.steps["asset"].platform_job_id not in (None, first)
+
+
+@pytest.mark.parametrize(("file", "plan_name"), [("stuck", "asset"), ("stuck-index", "asset"), ("stuck", "task")])
+def test_what_never_ends_ends_at_its_deadline(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs, monkeypatch: pytest.MonkeyPatch, file: str, plan_name: str
+) -> None:
+    monkeypatch.setenv("STEP_DEADLINE_SECONDS", "1")
+
+    job = run(stack, source=f"https://example.com/{file}.mp4", plan=plan_name)
+
+    assert job.error is not None
+    assert job.error.code == "timed_out"
+
+
+def test_each_check_notes_how_the_task_stands(stack: Stack, script: Script) -> None:
+    script.answer(201, ACCEPTED)
+    for word in WORDS:
+        script.answer(200, READY_TASK | {"status": word})
+    new_job(plan="task")
+    queues.send_start("twelvelabs", "job-1")
+    seen: list[Any] = []
+
+    def has_ended() -> bool:
+        stack.work(QUEUE, handler("twelvelabs/steps"), rounds=1)
+        step = found().steps["task"]
+        seen.append((step.platform_status, step.progress))
+        return step.status in ("succeeded", "failed")
+
+    wait_for(has_ended)
+
+    noted = [pair for pair, _ in itertools.groupby(seen) if pair != (None, None)]
+    assert noted == [(word, statuses.progress(word)) for word in WORDS[:5]]
+    assert found().steps["task"].checks == 5
+
+
+def test_a_task_that_was_deleted_meanwhile_is_gone(stack: Stack, script: Script) -> None:
+    script.answer(201, ACCEPTED)
+    script.answer(200, {"_id": "id-1", "status": "indexing"})
+    script.answer(404, {"code": "resource_not_exist", "message": "Resource with id id-1 does not exist in tasks."})
+
+    job = run(stack, plan="task")
+
+    assert job.error is not None
+    assert job.error.code == "gone"
+
+
+# --- Callbacks, from the simulated platform --------------------------------------------------------------------------
+
+
+@dataclass
+class Mailbox:
+    """Where the simulated TwelveLabs calls back: events as API Gateway would hand them over."""
+
+    url: str = ""
+    events: list[dict[str, Any]] = field(default_factory=list)
+    when_one_comes: Callable[[dict[str, Any]], object] = lambda _event: None
+
+
+@pytest.fixture
+def mailbox(twelvelabs: SimulatedTwelveLabs) -> Iterator[Mailbox]:
+    box = Mailbox()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            text = self.rfile.read(int(self.headers["content-length"])).decode()
+            event = http_event(NAME, text, query="", headers={name.lower(): v for name, v in self.headers.items()})
+            event["requestContext"]["timeEpoch"] = int(time.time() * 1000)
+            box.when_one_comes(event)
+            box.events.append(event)
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        box.url = f"http://127.0.0.1:{http.server_port}/callbacks/twelvelabs/index-task"
+        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.005})
+        thread.start()
+        twelvelabs.register(box.url, SECRET["webhook"])
+        yield box
+        http.shutdown()
+        thread.join()
+
+
+def start(stack: Stack, source: str) -> None:
+    """Submit a task, and leave it running: its first check is far away."""
+    new_job(source=source, plan="task", check_interval=900)
+    queues.send_start("twelvelabs", "job-1")
+    work(stack)
+
+
+def deliver(stack: Stack, *events: dict[str, Any]) -> list[str]:
+    """Hand callbacks over, each followed by what the worker makes of it."""
+    outcomes = []
+    for event in events:
+        answer = stack.send(NAME, event)
+        assert answer["status"] == 200
+        outcomes.append(answer["outcome"])
+        work(stack)
+    return outcomes
+
+
+@pytest.mark.parametrize(("file", "end"), [("lecture", "succeeded"), ("private", "failed")])
+def test_a_callback_is_looked_into_at_once_and_the_task_completes_it(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox, file: str, end: str
+) -> None:
+    start(stack, f"https://example.com/{file}.mp4")
+    wait_for(lambda: mailbox.events)
+
+    assert deliver(stack, *mailbox.events) == ["recorded"]
+
+    job = found()
+    assert (job.status, job.steps["task"].checks) == (end, 0)
+    assert result_of(job, "task")["video_id"]
+    assert len([request for request in twelvelabs.requests if request.method == "GET"]) == 1
+    if end == "failed":
+        assert job.error is not None
+        assert job.error.message == "The platform could not access the file."
+
+
+def test_a_callback_that_comes_twice_is_a_repetition(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox
+) -> None:
+    start(stack, "https://example.com/twice.mp4")
+    wait_for(lambda: len(mailbox.events) == 2)
+
+    assert deliver(stack, *mailbox.events) == ["recorded", "repeated"]
+
+    assert found().status == JobStatus.SUCCEEDED
+    assert len([request for request in twelvelabs.requests if request.method == "GET"]) == 1
+
+
+def test_a_callback_that_comes_after_the_end_changes_nothing(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox
+) -> None:
+    before = run(stack, plan="task")
+    wait_for(lambda: mailbox.events)
+
+    assert deliver(stack, *mailbox.events) == ["stale"]
+
+    assert found() == before
+
+
+def test_a_garbled_callback_is_kept_and_the_checks_find_the_end(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox
+) -> None:
+    job = run(stack, source="https://example.com/garbled.mp4", plan="task")
+    wait_for(lambda: mailbox.events)
+
+    answer = stack.send(NAME, mailbox.events[0])
+
+    assert (job.status, answer["outcome"]) == (JobStatus.SUCCEEDED, "unreadable")
+    assert len(stack.messages("DeliveriesDeadLetters")) == 1
+
+
+def test_a_callback_that_comes_before_the_submit_is_answered_ends_the_job(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox
+) -> None:
+    outcomes: list[str] = []
+
+    def record(event: dict[str, Any]) -> None:
+        outcomes.append(stack.send(NAME, event)["outcome"])  # TwelveLabs answers the submit after this
+
+    mailbox.when_one_comes = record
+    new_job(source="https://example.com/early.mp4", plan="task", check_interval=900)
+    queues.send_start("twelvelabs", "job-1")
+
+    job = ended_job(stack)
+
+    assert outcomes == ["adopted"]
+    assert [one.job_id for one in jobs(stack)] == ["job-1"]
+    assert (job.status, job.adopted, list(job.steps["task"].told.values())) == ("succeeded", False, ["ready"])
+
+
+def test_a_task_that_was_started_elsewhere_is_adopted_and_followed(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox
+) -> None:
+    made = TwelveLabs().create_task({"index_id": INDEX, "video_url": LECTURE})
+    wait_for(lambda: mailbox.events)
+
+    assert deliver(stack, *mailbox.events) == ["adopted"]
+
+    (job,) = jobs(stack)
+    job = ended_job(stack, job.job_id)
+    assert (job.adopted, job.status, job.source, job.options) == (True, JobStatus.SUCCEEDED, None, {})
+    assert result_of(job, "task")["video_id"] == made["video_id"]
+
+
+def test_a_callback_about_a_task_that_does_not_exist_ends_as_gone(
+    stack: Stack, twelvelabs: SimulatedTwelveLabs
+) -> None:
+    assert stack.send(NAME, told("ready", "made-up"))["outcome"] == "adopted"
+
+    (job,) = jobs(stack)
+    error = ended_job(stack, job.job_id).error
+    assert error is not None
+    assert error.code == "gone"
+
+
+@pytest.mark.parametrize(("file", "end"), [("lecture", "succeeded"), ("index-fails", "failed")])
+def test_if_indexed_assets_tell_their_end_it_finds_its_step(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, file: str, end: str
+) -> None:
+    with SimulatedTwelveLabs(pace=0.01, indexed_asset_events=True) as platform:
+        monkeypatch.setenv("TWELVELABS_URL", platform.url)
+        made = TwelveLabs().create_asset(
+            {"method": "url", "url": f"https://example.com/{file}.mp4"}, idempotency_key="mine"
+        )["_id"]
+        wait_for(lambda: TwelveLabs().asset(made)["status"] == "ready")
+        new_job(media_id=made, check_interval=900)
+        queues.send_start("twelvelabs", "job-1")
+        work(stack)
+        indexed_asset_id = str(found().steps["indexed_asset"].platform_job_id)
+        wait_for(lambda: TwelveLabs().indexed_asset(INDEX, indexed_asset_id)["status"] in ("ready", "failed"))
+
+        outcomes = deliver(stack, told("ready" if end == "succeeded" else "failed", indexed_asset_id))
+
+    job = found()
+    assert (outcomes, job.status) == (["recorded"], end)
+    assert list(job.steps["indexed_asset"].told) == [f"{indexed_asset_id}/status"]
+
+
+# --- Callbacks and the status, in every order ------------------------------------------------------------------------
+
+
+def told(status: str, task_id: str = "t-1", event_id: str = "whe_1") -> dict[str, Any]:
+    """A callback as TwelveLabs would sign it."""
+    now = int(time.time())
+    text = ended(task_id, status, event_id)
+    event = http_event(NAME, text, query="", headers={"tl-signature": header(text, now, SECRET["webhook"])})
+    event["requestContext"]["timeEpoch"] = now * 1000
+    return event
+
+
+@dataclass
+class Scripted(TwelveLabs):
+    """A TwelveLabs whose tasks and indexed assets stand so, one answer after another, the last one for ever."""
+
+    statuses: Sequence[str]
+    asked: list[str] = field(default_factory=list)
+
+    def create_task(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        return {"_id": "t-1", "video_id": "v-1"}
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        if task_id != "t-1":
+            known = errors.NOT_EXIST.with_message(f"Resource with id {task_id} does not exist in tasks.")
+            raise RefusedByPlatformError(known, status=404)
+        return {"_id": task_id, "video_id": "v-1", "index_id": INDEX, "status": self._status(task_id)}
+
+    def index_asset(self, index_id: str, body: Mapping[str, Any], *, idempotency_key: str) -> dict[str, Any]:
+        return {"_id": "i-1"}
+
+    def indexed_asset(self, index_id: str, indexed_asset_id: str) -> dict[str, Any]:
+        return {"_id": indexed_asset_id, "asset_id": "a-1", "status": self._status(indexed_asset_id)}
+
+    def _status(self, asked: str) -> str:
+        self.asked.append(asked)
+        return self.statuses[min(len(self.asked), len(self.statuses)) - 1]
+
+
+def worker_of(scripted: Scripted) -> Any:
+    platform: Platform[TwelveLabs] = Platform(
+        name="twelvelabs",
+        steps={"asset": asset, "indexed_asset": indexed_asset, "task": task},
+        applies=plan.applies,
+        callback_url=no_url,
+        client=scripted,
+    )
+    return steps_worker(platform)
+
+
+BOTH_PLANS: Mapping[str, tuple[dict[str, Any], str]] = {
+    "task": ({"plan": "task"}, "t-1"),
+    "indexed_asset": ({"media_id": "a-1"}, "i-1"),
+}
+
+
+@pytest.mark.parametrize("step", BOTH_PLANS)
+@pytest.mark.parametrize(
+    ("status", "word"), [("ready", "ready"), ("ready", "failed"), ("failed", "failed"), ("failed", "ready")]
+)
+def test_in_whatever_order_submit_and_callback_are_written_there_is_one_job_with_the_right_end(
+    stack: Stack, step: str, status: str, word: str
+) -> None:
+    asked, ours = BOTH_PLANS[step]
+    orders = 0
+
+    def prepare() -> Any:
+        stack.clear()
+        stack.purge(QUEUE)
+        new_job(**asked)
+        start_message = queues.StartMessage(job_id="job-1").model_dump_json()
+        return worker_of(Scripted([status])), stack.received(QUEUE, start_message)
+
+    def acts(scene: Any) -> Sequence[Callable[[], object]]:
+        worker, message = scene
+        return [lambda: worker(message, Context()), lambda: stack.send(NAME, told(word, ours))]
+
+    for worker, _ in in_every_order(prepare, acts):
+        orders += 1
+        stack.work(QUEUE, worker)
+        queues.send_start("twelvelabs", "job-1")  # as a sweep would, if the last message was lost to a lease
+        stack.work(QUEUE, worker)
+        (job,) = jobs(stack)
+        assert (job.job_id, job.status) == ("job-1", "succeeded" if status == "ready" else "failed")
+        assert job.steps[step].told_of(ours) == {"status": word}
+        assert {item["job_id"] for item in stack.items("REF#")} == {"job-1"}
+        assert f"REF#twelvelabs#{ours}" in {item["pk"] for item in stack.items("REF#")}
+    assert orders > 5
+
+
+@pytest.mark.parametrize("step", BOTH_PLANS)
+def test_a_callback_that_was_adopted_and_looked_into_before_the_submit_was_written_is_taken_over(
+    stack: Stack, step: str
+) -> None:
+    """The adopted job has ended by then: well, or as gone, since an indexed asset is no task."""
+    asked, ours = BOTH_PLANS[step]
+    scripted = Scripted(["ready"])
+    worker = worker_of(scripted)
+    stack.send(NAME, told("ready", ours))
+    stack.work(QUEUE, worker)
+    (adopted,) = jobs(stack)
+    assert (adopted.adopted, adopted.status) == (True, "succeeded" if step == "task" else "failed")
+    new_job(**asked)
+    queues.send_start("twelvelabs", "job-1")
+
+    stack.work(QUEUE, worker)
+
+    (job,) = jobs(stack)
+    assert (job.job_id, job.status, job.adopted) == ("job-1", JobStatus.SUCCEEDED, False)
+    assert {item["job_id"] for item in stack.items("REF#")} == {"job-1"}
+    archived = [item for item in stack.items("JOB#job-1") if item.get("via") == "callback"]
+    assert [item["callback"] for item in archived] == [NAME]
+
+
+@pytest.mark.parametrize(
+    "words", sorted({p for n in (1, 2, 3) for p in itertools.product(["ready", "failed"], repeat=n)})
+)
+def test_whatever_is_told_and_however_often_the_status_decides(stack: Stack, words: tuple[str, ...]) -> None:
+    for status, end in (("ready", "succeeded"), ("failed", "failed")):
+        worker = worker_of(Scripted([status]))
+        stack.clear()
+        stack.purge(QUEUE)
+        new_job(plan="task", check_interval=900)
+        queues.send_start("twelvelabs", "job-1")
+        stack.work(QUEUE, worker)
+        for number, word in enumerate(words):
+            stack.send(NAME, told(word, event_id=f"whe_{number}"))
+        stack.work(QUEUE, worker)
+        assert found().status == end
+        for number, word in enumerate(words):
+            stack.send(NAME, told(word, event_id=f"whe_later_{number}"))
+            stack.work(QUEUE, worker)
+        assert found().status == end
+
+
+def test_an_end_before_the_status_agrees_is_asked_for_again_soon(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted = Scripted(["indexing", "indexing", "ready"])
+    worker = worker_of(scripted)
+    new_job(plan="task")
+    queues.send_start("twelvelabs", "job-1")
+    stack.work(QUEUE, worker, rounds=1)
+    stack.purge(QUEUE)  # the planned check
+
+    stack.send(NAME, told("ready"))
+    stack.work(QUEUE, worker)
+
+    assert (found().status, len(scripted.asked)) == (JobStatus.SUCCEEDED, 3)
+
+
+def test_a_failure_that_was_taken_back_is_taken_back(stack: Stack) -> None:
+    scripted = Scripted(["failed", "failed", "ready"])
+    worker = worker_of(scripted)
+    new_job(plan="task")
+    queues.send_start("twelvelabs", "job-1")
+    stack.work(QUEUE, worker)
+    failed = found().status
+
+    stack.send(NAME, told("ready", event_id="whe_1"))
+    stack.work(QUEUE, worker)
+    denied = found().status
+    stack.send(NAME, told("ready", event_id="whe_2"))
+    stack.work(QUEUE, worker)
+
+    assert [failed, denied, found().status] == ["failed", "failed", "succeeded"]
+
+
+def test_a_failure_of_an_earlier_attempt_does_not_end_the_next_one(stack: Stack) -> None:
+    scripted = Scripted(["failed", "indexing", "ready"])
+    worker = worker_of(scripted)
+    new_job(plan="task")
+    queues.send_start("twelvelabs", "job-1")
+    stack.work(QUEUE, worker)
+    store.retry(found(), "task")
+
+    stack.send(NAME, told("failed"))
+    stack.work(QUEUE, worker)
+
+    assert found().steps["task"].status in (StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.SUCCEEDED)
+    queues.send_start("twelvelabs", "job-1")
+    stack.work(QUEUE, worker)
+    assert found().status == JobStatus.SUCCEEDED
+
+
+def test_a_field_is_an_id_only_if_it_can_be_asked_for() -> None:
+    assert waiting.named({"_id": "69a482a37f90675e73cec9a6"}, "_id") == "69a482a37f90675e73cec9a6"
+    assert waiting.named({"_id": "a b"}, "_id") is None
+    assert waiting.named({}, "_id") is None
