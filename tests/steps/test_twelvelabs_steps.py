@@ -467,7 +467,7 @@ def test_a_ready_task_tells_its_video(script: Script, word: str) -> None:
             },
             refs=("61e1789761c43d6d9b7362f3",),
         ),
-        body=body | {"told_to": "job-1"},
+        body=body,
     )
 
 

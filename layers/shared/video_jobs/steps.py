@@ -382,8 +382,9 @@ def _record(job: Job, name: str, found: Found, *, via: str) -> None:
         step=name,
         attempt=step.attempt,
         body=body,
-        # after news that opened a failed step again, the same words are a new answer
-        identity=f"{step.attempt}\n{step.tellings}\n{body}" if step.tellings else None,
+        # the same words are a new answer: after news that opened a failed step again, and to the job that takes over
+        # what callbacks told another one, whose archive comes along
+        identity=f"{job.job_id}\n{step.attempt}\n{step.tellings}\n{body}" if step.tellings else None,
         via=via,
         headers={},
         received_at=timestamp(now()),

@@ -149,7 +149,7 @@ def check(client: "Vod", job: Job, step: Step) -> StepRunning | Found:
             return _meaning(info, step)
     if step.platform_job_id in answer.missing:
         error = errors.NOT_FOUND.with_message(f"VOD does not know the upload {step.platform_job_id}")
-        return Found(end=StepFailed(error=error), body=_after(step, {"NonExists": list(answer.missing)}))
+        return Found(end=StepFailed(error=error), body={"NonExists": list(answer.missing)})
     return StepRunning()
 
 
@@ -167,15 +167,9 @@ def _meaning(info: "UploadInfo", step: Step) -> StepRunning | Found:
             # VOD may take a failure back, and its status may lag behind that: asked once more before it is believed
             return StepRunning(platform_status=info.status, soon=True)
         error = errors.of_upload(info.status, info.text("ErrorCode"), info.text("ErrorMessage"))
-        return Found(end=StepFailed(error=error), body=_after(step, info.body))
+        return Found(end=StepFailed(error=error), body=info.body)
     near = told is not None or info.status == "UPLOAD_SUCCESS"
     return StepRunning(platform_status=info.status or None, soon=near)
-
-
-def _after(step: Step, body: dict[str, Any]) -> dict[str, Any]:
-    """An answer with how many callbacks it was asked after: a step that one of them has opened again may fail again, in
-    the same words, and the same words about the same attempt would be taken for a repetition."""
-    return body | {"callbacks": step.tellings}
 
 
 def _told(step: Step) -> bool | None:

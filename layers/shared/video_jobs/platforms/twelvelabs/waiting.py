@@ -53,11 +53,11 @@ def look(awaited: Awaited, job: Job, step: Step, ask: Callable[[str], dict[str, 
         if refusal.status != 404:
             raise  # about us, not about what was asked for: it is asked for again
         gone = StepFailed(error=errors.GONE.with_message(refusal.error.message))
-        return _found(gone, {"message": refusal.error.message, "http_status": 404}, job)
+        return Found(end=gone, body={"message": refusal.error.message, "http_status": 404})
     word = statuses.word(body)
     result = {awaited.name: ours, **_kept(body, awaited.fields)}
     if (end := _end(awaited, word, body, result)) is not None:
-        return _found(end, body, job)
+        return Found(end=end, body=body)
     return StepRunning(
         progress=statuses.progress(word),
         platform_status=word,
@@ -76,15 +76,6 @@ def _end(awaited: Awaited, word: str | None, body: Mapping[str, Any], result: Ma
             return StepFailed(error=errors.of_failure(reason, otherwise=awaited.failed), result=result)
         case _:
             return None
-
-
-def _found(end: StepEnd, body: Mapping[str, Any], job: Job) -> Found:
-    """The end, and the body with whose worker was told so.
-
-    What was said to an adopted job's worker is in the archive of the job that has taken its id over: the same words to
-    that one's are no repetition.
-    """
-    return Found(end=end, body={**body, "told_to": job.job_id})
 
 
 def named(body: Mapping[str, Any], field: str) -> str | None:
