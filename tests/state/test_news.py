@@ -325,3 +325,34 @@ def test_one_whose_answer_is_the_end_already_leaves_one_job_in_every_order(stack
     assert len(ends) >= 5
     assert all(end["jobs"] == ["job-1"] and end["job"] == "succeeded" for end in ends)
     assert all(end["owners"] == {"job-1"} for end in ends)
+
+
+def test_what_another_jobs_worker_was_told_is_told_again_to_the_one_that_takes_over(stack: Stack) -> None:
+    stage = Stage(stack, [DONE])
+    job = store.claim(found(), "upload", lease_seconds=90)
+    assert job is not None
+    stage.call_back(READY)
+    stack.work("VideoDbSteps", stage.platform.worker)  # the job that the callback made ends by a check
+    running = store.submitted(job, "upload", accepted=ACCEPTED, check_in=900, deadline_in=3600)
+    assert running is not None
+    queues.send_start("videodb", "job-1")
+
+    taken = stack.work("VideoDbSteps", stage.platform.worker)
+
+    # the same words are in its archive already: they must not count as a repetition, and turn for ever
+    assert found().status == JobStatus.SUCCEEDED
+    assert taken <= 3
+
+
+def test_a_step_that_good_news_opened_may_fail_again_in_the_same_words(stack: Stack) -> None:
+    stage = Stage(stack, [NOT_DONE])
+    stage.submit()
+    stage.call_back(FAILED, "failed")
+    stack.work("VideoDbSteps", stage.platform.worker)
+    assert found().status == JobStatus.FAILED
+
+    stage.call_back(READY, "taken back")
+    taken = stack.work("VideoDbSteps", stage.platform.worker)
+
+    assert found().status == JobStatus.FAILED
+    assert taken <= 4
