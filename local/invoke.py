@@ -20,7 +20,8 @@ EVENTS = ROOT / "events"
 IMAGE = "public.ecr.aws/lambda/python:3.13"
 HOST_FROM_CONTAINER = "host.docker.internal"  # where Docker runs in a virtual machine: macOS, Windows
 ON_THIS_MACHINE = re.compile(r"127\.0\.0\.1:(\d+)")
-NOT_FOR_THE_FUNCTION = {"CALLBACK_BASE_URL"}  # it is given to platforms, which are outside of the container
+SIGNED_URL = "APSARAVIDEO_CALLBACK_URL"
+NOT_FOR_THE_FUNCTION = {"CALLBACK_BASE_URL", SIGNED_URL}  # given to platforms, which are outside of the container
 
 
 def main() -> None:
@@ -46,6 +47,8 @@ def invoke(event: str) -> int:
     with ExitStack() as exits:
         directory = Path(exits.enter_context(TemporaryDirectory(dir=LOCAL)))
         variables = _as_seen_from_container(_environment_of(function, stack.endpoint_url), gateway, exits)
+        if "requestContext" in json.loads(file.read_text()) and SIGNED_URL in variables:
+            variables[SIGNED_URL] = ""  # then it is the sample's own address, for which the sample is signed
         env_file = directory / "env.json"
         env_file.write_text(json.dumps({function: variables}))
         return subprocess.run(
