@@ -1,12 +1,13 @@
 """The jobs API, as a caller of it: with a time limit on every call."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import urllib3
-from video_jobs.api.views import EventPage, EventView, JobView
+from video_jobs.api.views import EventPage, EventView, JobPage, JobSummary, JobView
 
 TIMEOUT_SECONDS = 20
 PATIENT = urllib3.Retry(
@@ -38,8 +39,13 @@ class JobsApi:
     def job(self, job_id: str) -> JobView:
         return JobView.model_validate_json(self._call("GET", f"/jobs/{job_id}", expected=HTTPStatus.OK))
 
-    def has(self, job_id: str) -> bool:
-        return self._send("GET", f"/jobs/{job_id}").status != HTTPStatus.NOT_FOUND
+    def ended(self, batch: str) -> set[str]:
+        """The ids of the jobs of a batch that have ended. Like every list this one may be a moment behind."""
+        return {job.job_id for job in self._list(f"batch={quote(batch)}") if job.status.ended}
+
+    def job_ids(self, provider: str) -> set[str]:
+        """Of all its jobs."""
+        return {job.job_id for job in self._list(f"provider={provider}")}
 
     def events(self, job_id: str) -> list[EventView]:
         """The first hundred."""
@@ -50,6 +56,18 @@ class JobsApi:
         """Sent once: a second one would find a job that has not failed."""
         answer = self._call("POST", f"/jobs/{job_id}/retry", expected=HTTPStatus.OK, retries=urllib3.Retry(0))
         return JobView.model_validate_json(answer)
+
+    def cancel(self, job_id: str) -> JobView:
+        """Of an open job: an ended one would be deleted."""
+        return JobView.model_validate_json(self._call("DELETE", f"/jobs/{job_id}", expected=HTTPStatus.OK))
+
+    def _list(self, query: str) -> Iterator[JobSummary]:
+        cursor: str | None = ""
+        while cursor is not None:
+            path = f"/jobs?limit=100&{query}" + (f"&cursor={quote(cursor)}" if cursor else "")
+            page = JobPage.model_validate_json(self._call("GET", path, expected=HTTPStatus.OK))
+            yield from page.jobs
+            cursor = page.cursor
 
     def _call(self, method: str, path: str, *, expected: HTTPStatus, **details: Any) -> bytes:
         answer = self._send(method, path, **details)

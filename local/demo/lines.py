@@ -8,7 +8,8 @@ from video_jobs.api.views import StepView
 from video_jobs.jobs import StepStatus
 
 from local.demo import verdict
-from local.demo.report import duration
+from local.demo.report import NAME_COLUMNS, PLATFORM_COLUMNS, duration
+from local.demo.scenarios import platform_of
 from local.demo.verdict import Run
 
 ENDED = (StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED)
@@ -36,21 +37,23 @@ def board(console: Console, runs: Sequence[Run], clock: Callable[[], float]) -> 
 
     def show() -> None:
         for run in runs:
+            whose = f"{platform_of(run.scenario).name:{PLATFORM_COLUMNS}}  {run.scenario.name:{NAME_COLUMNS}}"
             for words in news(run, told, over):
-                console.print(f"{clock():6.1f} s  {run.scenario.file:19}  {words}", soft_wrap=True)
+                console.print(f"{clock():6.1f} s  {whose}  {words}", soft_wrap=True)
 
     yield show
 
 
 def news(run: Run, told: dict[tuple[str, str], Standing], over: set[str]) -> Iterator[str]:
     """What is worth a line and was not told before; what is told is noted in `told` and `over`."""
+    scenario = run.scenario
     for step in run.job.steps if run.job else ():
-        key, standing = (run.scenario.source, step.name), (step.status, step.attempt)
+        key, standing = (scenario.key, step.name), (step.status, step.attempt)
         if told.get(key) != standing and (words := _words(step)):
             yield words
         told[key] = standing
-    if run.job and run.over and run.scenario.source not in over:
-        over.add(run.scenario.source)
+    if run.job and run.over and scenario.key not in over:
+        over.add(scenario.key)
         well = "" if not verdict.of_job(run) else ", which is not as it should be"
         yield f"{run.job.status} after {duration(run.job)}{well}"
 

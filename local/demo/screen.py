@@ -15,8 +15,8 @@ from local.demo.report import WIDE, Report, print_conclusion, print_report
 from local.demo.verdict import Run
 
 INTRODUCTION = """\
-The whole stack on this machine: template.yaml, deployed by the real SAM CLI into an emulated AWS, and a simulated
-VideoDB that fails, falters and keeps silent. Callbacks are fast, checks are certain: no job may be lost.
+The whole stack on this machine: template.yaml, deployed by the real SAM CLI into an emulated AWS, and four simulated
+platforms that fail, falter and keep silent. Callbacks are fast, checks are certain: no job may be lost.
 """
 
 

@@ -13,17 +13,19 @@ from rich.table import Table
 from rich.text import Text
 from video_jobs.api.views import StepView
 from video_jobs.jobs import StepStatus
-from video_jobs.platforms.videodb.plan import STEPS
 
 from local.demo import verdict
-from local.demo.report import BAD, FILE_COLUMNS, GOOD, TITLES, duration
-from local.demo.scenarios import CHAPTERS
+from local.demo.report import BAD, GOOD, NAME_COLUMNS, PLATFORM_COLUMNS, duration, marks
+from local.demo.scenario import Platform
+from local.demo.scenarios import PLATFORMS, platform_of
 from local.demo.verdict import Run
 
 FRAMES_A_SECOND = 8
 ROOM_FOR_WORDS = 110  # columns
-LINES_AROUND = 4  # the board's head, the progress bar with the line above it, and the cursor's own
+LINES_AROUND = 5  # the board's head, the platforms and the progress bar with the line above them, and the cursor's own
+STANDING_COLUMNS = 25
 STAGE_COLUMNS = 60
+DONE = (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
 WORDS = {
     StepStatus.WAITING: ("waiting", "dim"),
     StepStatus.QUEUED: ("queued", "yellow"),
@@ -100,7 +102,7 @@ def board(console: Console, runs: Sequence[Run]) -> Iterator[Callable[[], None]]
 
 
 class Board:
-    """A row for each job, a progress bar over all."""
+    """A row for each job, how many of each platform have ended, a progress bar over all."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = runs
@@ -110,41 +112,31 @@ class Board:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.max_width >= ROOM_FOR_WORDS
         lines = console.height - LINES_AROUND
-        yield self._columns(wide=wide, named=True)
-        if len(self._runs) + len(CHAPTERS) <= lines:
-            for chapter in CHAPTERS:
-                if told := [run for run in self._runs if run.scenario in chapter.scenarios]:
-                    yield Text(chapter.title, "bold")
-                    yield self._rows(told, wide=wide)
-        else:
-            yield self._rows(fitting(self._runs, lines), wide=wide)
+        table = self._columns(wide=wide)
+        for run in fitting(self._runs, lines):
+            table.add_row(*self._row(run, wide=wide))
+        yield table
         yield ""
+        yield self._platforms()
         yield self._progress()
 
-    def _rows(self, runs: Sequence[Run], *, wide: bool) -> Table:
-        table = self._columns(wide=wide, named=False)
-        for run in runs:
-            table.add_row(*self._row(run, wide=wide))
-        return table
-
-    def _columns(self, *, wide: bool, named: bool) -> Table:
-        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", show_header=named)
+    def _columns(self, *, wide: bool) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
         table.add_column(width=1)
-        table.add_column("job", width=FILE_COLUMNS, no_wrap=True)
-        for name in STEPS:
-            # attempts are counted behind the word, and it is uploads that need more than one
-            table.add_column(TITLES[name], width=13 if name == "upload" else 10, no_wrap=True)
+        table.add_column("platform", width=PLATFORM_COLUMNS, no_wrap=True)
+        table.add_column("job", width=NAME_COLUMNS, no_wrap=True)
+        table.add_column("how it stands", width=STANDING_COLUMNS, no_wrap=True)
         table.add_column("time", width=6, justify="right", no_wrap=True)
         if wide:
             table.add_column(" what it shows", no_wrap=True)
         return table
 
     def _row(self, run: Run, *, wide: bool) -> Iterator[RenderableType]:
+        platform = platform_of(run.scenario)
         yield self._mark(run)
-        yield Text(run.scenario.file, "" if run.job else "dim")
-        by_name = {step.name: step for step in run.job.steps} if run.job else {}
-        for name in STEPS:
-            yield step_words(by_name.get(name))
+        yield Text(platform.name, "" if run.job else "dim")
+        yield Text(run.scenario.name, "" if run.job else "dim")
+        yield standing(platform, run)
         yield Text(duration(run.job, until=datetime.now(UTC)), "" if run.over else "dim")
         if wide:
             yield Text(f" {run.scenario.shows}", "dim")
@@ -155,6 +147,14 @@ class Board:
         if not run.over:
             return self._spinner
         return BAD if verdict.of_job(run) else GOOD
+
+    def _platforms(self) -> Text:
+        return Text("   ").join(self._ended(platform) for platform in PLATFORMS)
+
+    def _ended(self, platform: Platform) -> Text:
+        runs = [run for run in self._runs if run.scenario.provider == platform.provider]
+        over = sum(run.over for run in runs)
+        return Text(f"{platform.name} {over}/{len(runs)}", "green" if over == len(runs) else "")
 
     def _progress(self) -> Table:
         over = sum(run.over for run in self._runs)
@@ -168,18 +168,33 @@ class Board:
         return line
 
 
-def step_words(step: StepView | None) -> Text:
-    """How a step stands, with the number of its attempts where there is more than one."""
-    if step is None:
+def standing(platform: Platform, run: Run) -> Text:
+    """A mark for each step of a job that is over; else the step that it is at, and how that stands."""
+    if run.job is None:
         return Text()
+    if run.over:
+        return marks(run.job, wide=True)
+    at = min(run.job.steps, key=lambda step: (step.status in DONE, step.status == StepStatus.WAITING))
+    return Text.assemble(f"{platform.steps[at.name]} ", step_words(at))
+
+
+def step_words(step: StepView) -> Text:
+    """How a step stands, with how far it is, and the number of its attempts where there is more than one."""
     cell = Text(*WORDS[step.status])
+    if step.status == StepStatus.RUNNING and step.progress:
+        cell.append(f" {step.progress:.0%}")
     if step.attempt > 1:
         cell.append(f" x{step.attempt}", "yellow")
     return cell
 
 
 def fitting(runs: Sequence[Run], lines: int) -> list[Run]:
-    """As many as there is room for, in their order: those that have ended go first, then those to come."""
-    by_interest = sorted(runs, key=lambda run: (run.over, run.job is None))
-    kept = by_interest[: max(lines, 1)]
+    """As many as there is room for, in their order: those that run, then those that ended last, then those to come."""
+    running = [run for run in runs if run.job and not run.over]
+    ended = sorted((run for run in runs if run.over), key=_ended_at, reverse=True)
+    kept = [*running, *ended, *(run for run in runs if run.job is None)][: max(lines, 1)]
     return [run for run in runs if run in kept]
+
+
+def _ended_at(run: Run) -> str:
+    return (run.job.ended_at if run.job else None) or ""

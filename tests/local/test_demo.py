@@ -163,7 +163,8 @@ def events_of(each: Scenario) -> list[EventView]:
 
 def deliveries_of(each: Scenario) -> list[Delivery]:
     [made, *_] = made_ids(each)
-    bodies = [f"{made} tells {number}" for number in range(each.callbacks or 0)]
+    number_sent = len(each.plan) if each.callbacks is None else each.callbacks
+    bodies = [f"{made} tells {number}" for number in range(number_sent)]
     return [delivery(body) for body in bodies for _ in range(each.copies or 1)]
 
 
@@ -245,7 +246,7 @@ def test_a_scenario_expects_an_attempt_for_every_fault_and_one_more(each: Scenar
 
 @every_scenario
 def test_a_scenario_expects_as_many_callbacks_as_its_source_sends(each: Scenario) -> None:
-    """Of VideoDB's, which end their steps, see below."""
+    """Of VideoDB's see below."""
     if each.callbacks is None or each.provider == "videodb":
         return
     assert each.callbacks == callbacks_sent(each)
@@ -282,6 +283,7 @@ def test_ends_are_told_by_checks_where_videodbs_callbacks_are_lost(each: Scenari
 
     assert (set(each.told.values()) == {"check"}) is (source.knobs.drop == 1 or source.knobs.garble == 1)
     assert {step for step, via in each.told.items() if via == "submit"} <= source.behaviour.brings
+    assert each.callbacks in (None, 0)  # a check's words are theirs: how many come first is chance
 
 
 @pytest.mark.parametrize("each", VIDEODB, ids=lambda each: each.key)
@@ -846,7 +848,7 @@ def test_a_low_terminal_shows_the_jobs_that_run() -> None:
     [again] = [line for line in shown if " upload submitting " in line]
     assert "VideoDB         lecture                  upload running 50%" in running
     assert "VideoDB         scene-exists             upload submitting x3" in again
-    assert [line.split()[-1] for line in shown[-5:-3]] == ["throttled", "flaky"]
+    assert len([line for line in shown if line.endswith(" 3.2 s")]) == 24 - 5 - 2
 
 
 def test_a_job_that_is_over_shows_a_mark_for_each_step() -> None:
@@ -881,8 +883,11 @@ def test_the_board_counts_the_jobs_of_each_platform_that_have_ended() -> None:
 
 def test_jobs_stay_in_their_order_where_there_is_no_room_for_all() -> None:
     runs = all_runs()
+    runs[1].job = job_view(runs[1].scenario, ended_at="2026-01-01T12:00:09.000Z")
+    over = [run for run in runs if run.over]
 
-    assert fitting(runs, 4) == [runs[0], runs[3], runs[-2], runs[-1]]
+    assert fitting(runs, 3) == [runs[0], runs[1], runs[3]]
+    assert fitting(runs, 2 + len(over)) == runs[:-2]
     assert fitting(runs, 100) == runs
 
 
