@@ -391,7 +391,8 @@ def _record(job: Job, name: str, found: Found, *, via: str) -> None:
     )
     outcome = store.record(job.job_id, event, found.end)
     logger.info(outcome, extra={"via": via, "end": type(found.end).__name__})
-    queues.send_start(job.provider, job.job_id)
+    if outcome != store.Recorded.REPEATED:  # whoever recorded it first has sent one; two must not keep each other going
+        queues.send_start(job.provider, job.job_id)
 
 
 def _archived(body: Mapping[str, Any]) -> str:
