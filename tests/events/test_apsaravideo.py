@@ -169,7 +169,7 @@ def test_with_no_domain_of_ones_own_the_url_is_the_address_that_was_called(
     proof = headers(url=f"https://{host}/callbacks/apsaravideo/upload-by-url-complete")
 
     def called(domain: str) -> dict[str, Any]:
-        event = request(uploaded(), proof | {"host": host})
+        event: dict[str, Any] = request(uploaded(), proof | {"host": host})
         return event | {"requestContext": event["requestContext"] | {"domainName": domain}}
 
     assert stack.send(NAME, called(host))["status"] == 200
