@@ -484,7 +484,6 @@ def test_encoding_and_quality_are_open_words_in_any_case(encoding: str, quality:
         encoded("a/b"),
         encoded("x" * 257),
         encoded(encoding=""),
-        encoded(quality="7 20p"),
         encoded(quality="x" * 33),
         encoded(videoId=7),
         encoded(encoding=None),

@@ -466,14 +466,20 @@ def test_without_the_name_of_the_secret_the_log_says_so(
 
 
 @every_callback
-def test_once_the_keys_are_there_the_platforms_next_try_is_recorded(
+def test_once_the_keys_are_there_the_platforms_tries_are_recorded_half_a_minute_later(
     stack: Stack, keys: Callable[..., None], sample: str
 ) -> None:
+    clock = Clock()
     settings.secretsmanager().put_secret_value(SecretId="CALLBACK_KEYS_SECRET", SecretString="{}")
-    send(stack, sample, signed(sample))
-    keys(current=CALLBACK_KEY)
+    with patch.object(secrets, "time", clock):
+        for _ in range(5):
+            assert send(stack, sample, signed(sample))["status"] == 503
+        # an unused platform's empty secret must not be looked up for every stranger
+        assert len(calls_to(stack, "secretsmanager")) == 2
+        keys(current=CALLBACK_KEY)
+        clock.seconds += 31
 
-    answer = send(stack, sample, signed(sample))
+        answer = send(stack, sample, signed(sample))
 
     assert answer == {"status": 200, "outcome": "adopted"}
 

@@ -57,7 +57,7 @@ def test_a_sample_is_recorded_while_it_is_measured(callback: str) -> None:
             str(ROOT / "layers/shared"),  # not built: what it needs comes from the virtual environment
             str(ROOT / "functions" / callback),
             str(bench._samples()[callback]),
-            samples.SAMPLE_CALLBACK_KEY,
+            bench.secret(),
         ],
         env=bench.environment(),
         capture_output=True,

@@ -227,6 +227,22 @@ class TestWhoseTheyAre:
 
         assert found().steps["upload"].status == StepStatus.QUEUED
 
+    @pytest.mark.parametrize("accepted", [True, False])
+    def test_a_retry_asks_for_the_same_submission_unless_it_was_accepted(self, stack: Stack, accepted: bool) -> None:
+        job = submitting()
+        if accepted:
+            submitted(job)
+        store.record("job-1", replace(said("failed"), attempt=1, via="check", identity=None), NOT_DONE.end)
+        before = store.end(found(), JobStatus.FAILED)
+        assert before is not None
+
+        store.retry(found(), "upload")
+        again = store.claim(found(), "upload", lease_seconds=90)
+
+        assert again is not None
+        assert (again.submission_key("upload") == before.submission_key("upload")) is not accepted
+        assert again.may_be_submitted_already("upload") is not accepted
+
     def test_what_no_step_waits_for_is_archived_with_its_medium_or_among_the_strays(self, stack: Stack) -> None:
         submitted(submitting())
 

@@ -258,10 +258,18 @@ def test_a_second_try_makes_the_video_that_the_first_has_not_made(apivideo: Simu
     assert len(made(apivideo)) == 2
 
 
-def test_another_round_makes_another_video(apivideo: SimulatedApiVideo) -> None:
+def test_a_persons_retry_after_a_lost_answer_finds_the_video(apivideo: SimulatedApiVideo) -> None:
     job = new_job()
     first = uploaded(job)
     step = job.steps["upload"].model_copy(update={"attempt": 4, "attempt_limit": 6})
+
+    assert uploaded(job.model_copy(update={"steps": {**job.steps, "upload": step}})).refs == first.refs
+
+
+def test_after_one_that_was_accepted_and_failed_another_video_is_made(apivideo: SimulatedApiVideo) -> None:
+    job = new_job()
+    first = uploaded(job)
+    step = job.steps["upload"].model_copy(update={"attempt": 4, "attempt_limit": 6, "attempts_before": 3})
 
     assert uploaded(job.model_copy(update={"steps": {**job.steps, "upload": step}})).refs != first.refs
 

@@ -262,14 +262,17 @@ def test_a_second_try_makes_the_upload_that_the_first_has_not_made(vod: Simulate
     assert len(submissions(vod)) == 3
 
 
-def test_another_round_makes_another_upload(vod: SimulatedApsaraVideo) -> None:
+@pytest.mark.parametrize(("attempts_before", "same"), [(0, True), (3, False)], ids=["answer lost", "accepted, failed"])
+def test_a_persons_retry_uploads_again_only_what_vod_has_accepted_and_failed(
+    vod: SimulatedApsaraVideo, attempts_before: int, same: bool
+) -> None:
     job = new_job()
     first = submit(later_try(job, 1))
-    step = job.steps[STEP].model_copy(update={"attempt": 4, "attempt_limit": 6})
+    step = job.steps[STEP].model_copy(update={"attempt": 4, "attempt_limit": 6, "attempts_before": attempts_before})
 
     second = submit(job.model_copy(update={"steps": {STEP: step}}))
 
-    assert second.platform_job_id != first.platform_job_id
+    assert (second.platform_job_id == first.platform_job_id) is same
 
 
 def test_what_vod_refuses_as_a_repetition_but_does_not_list_yet_is_waited_for(

@@ -77,6 +77,8 @@ class Step(Frozen):
     """How often the platform has been asked for it; callbacks say which one they answer."""
     attempt_limit: int
     """Where attempts end; a retry by a person raises it."""
+    attempts_before: int = 0
+    """How many attempts there were when a person had it tried again that the platform had accepted, and failed."""
     platform_job_id: str | None = None
     """The platform's own id of its asynchronous job."""
     platform_status: str | None = None
@@ -155,16 +157,16 @@ class Job(Frozen):
         return next(failed, None) if self.status == JobStatus.FAILED else None
 
     def submission_key(self, step: str) -> str:
-        """One key for all tries to submit a step, until a person has it tried again: 64 hexadecimal digits.
+        """One key for all tries to submit a step, until the platform has accepted and failed it: 64 hexadecimal digits.
 
         A platform that has seen it before has the step already: the answer to an earlier try was lost.
         """
-        return hashlib.sha256(f"{self.job_id}\n{step}\n{self.steps[step].attempt_limit}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.job_id}\n{step}\n{self.steps[step].attempts_before}".encode()).hexdigest()
 
     def may_be_submitted_already(self, step: str) -> bool:
-        """Whether this is not the first try since the job began, or a person had it tried again."""
+        """Whether this is not the first try with this key."""
         found = self.steps[step]
-        return found.attempt > found.attempt_limit - self.retry.max_attempts + 1
+        return found.attempt > found.attempts_before + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +189,8 @@ class StepRunning:
     """What it has come to so far, where there is something to use already."""
     soon: bool = False
     """Whether an end is near, so that the next check must not wait for long."""
+    wait: float = 0.0
+    """Seconds that the platform asked us to wait before we ask again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

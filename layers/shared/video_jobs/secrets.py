@@ -39,8 +39,9 @@ def values(setting_name: str, *, fresh: bool = False) -> dict[str, str]:
     except TransformParameterError:
         raise SecretUnavailableError(f"the secret {name} is not JSON") from None
     if not isinstance(found, dict) or not found or not all(isinstance(v, str) and v for v in found.values()):
-        if not fresh:  # it may have been filled since it was cached
-            return values(setting_name, fresh=True)
+        # it may have been filled since it was cached; a stranger must not have it looked up without limit
+        if not fresh and (newer := newer_values(setting_name)) is not None:
+            return newer
         raise SecretUnavailableError(f'the secret {name} has no values: it must be a JSON object, {{"name": "value"}}')
     return found
 

@@ -10,7 +10,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
@@ -336,7 +336,10 @@ def _ask[C](look: _Look[C], client: C, job: Job, name: str, *, otherwise: StepRu
     logger.append_keys(step=name, attempt=step.attempt)
     try:
         return look(client, job, step)
-    except (TransientError, RefusedByPlatformError) as fault:
+    except TransientError as fault:
+        logger.warning("check failed", extra={"reason": str(fault)})
+        return replace(otherwise, wait=min(fault.wait_seconds or 0.0, LONGEST_ASKED_WAIT_SECONDS))
+    except RefusedByPlatformError as fault:
         # no answer about the step; the deadline limits how often it is asked for
         logger.warning("check failed", extra={"reason": str(fault)})
     except Exception:  # the border: not even a mistake of ours may keep a step from reaching its deadline
@@ -349,6 +352,7 @@ def _plan_check(job: Job, name: str, found: StepRunning) -> None:
     growth = CHECK_GROWTH ** min(job.steps[name].checks + 1, 30)  # long before that it has reached its longest
     near = found.soon and not _past(job.steps[name].told_at, grace=SOON_SECONDS)
     delay = _interval(job) if near else min(_interval(job) * growth, LONGEST_CHECK_SECONDS)
+    delay = max(delay, found.wait)
     running = store.checked(job, name, found, next_in=delay)
     if running:
         _send_check(running, name, delay=delay)

@@ -397,6 +397,9 @@ def heard(job: Job, step: str, running: StepRunning) -> Job | None:
     """What callbacks told was looked into and ends nothing; the next check stays where it is planned."""
     found = job.steps[step]
     update, values = _so_far(found, running)
+    if found.next_check_at:
+        update += ", #due_at = :due"
+        values["due"] = timestamp(datetime.fromisoformat(found.next_check_at), plus=SWEEP_GRACE_SECONDS)
     request = _change(
         job.job_id,
         f"SET {update}",
@@ -467,7 +470,8 @@ def retry(job: Job, step: str) -> Job:
     return _apply(
         _change(
             job.job_id,
-            "SET #steps.#step.#status = :queued, #steps.#step.#attempt_limit = :limit, #status = :running, "
+            "SET #steps.#step.#status = :queued, #steps.#step.#attempt_limit = :limit, "
+            "#steps.#step.#attempts_before = :before, #status = :running, "
             "#listing_by_status = :listing, #open = :open, #due_at = :due "
             "REMOVE #ended_at, #expires_at, #steps.#step.#error, #steps.#step.#ended_at, #steps.#step.#progress, "
             "#steps.#step.#result, #steps.#step.#platform_job_id, #steps.#step.#platform_status, "
@@ -479,6 +483,8 @@ def retry(job: Job, step: str) -> Job:
             running=JobStatus.RUNNING,
             attempt=job.steps[step].attempt,
             limit=job.steps[step].attempt + job.retry.max_attempts,
+            # one that was not accepted, as far as we know, may have been: it is asked for as the same one
+            before=job.steps[step].attempt if job.steps[step].platform_job_id else job.steps[step].attempts_before,
             listing=f"{JobStatus.RUNNING}#{job.provider}#{_shard(job.job_id)}",
             open=str(_shard(job.job_id)),
             due=timestamp(moment, plus=SWEEP_GRACE_SECONDS),
@@ -863,7 +869,8 @@ def _take_over(job_id: str, step: str, reasons: Sequence[Mapping[str, Any]]) -> 
         if other is None or not _made_by_news(other):
             _transact([{"Update": _ref_change(taken, job_id, step)}])
             continue
-        for event_id in _event_ids(other.job_id):
+        copied = list(_event_ids(other.job_id))
+        for event_id in copied:
             _copy_event(other.job_id, job_id, event_id)
         gone = {
             "TableName": settings.setting("TABLE_NAME"),
@@ -876,7 +883,7 @@ def _take_over(job_id: str, step: str, reasons: Sequence[Mapping[str, Any]]) -> 
         if told := _told_change(job_id, step, other):
             actions.append({"Update": told})
         if not _transact(actions):
-            for event_id in list(_event_ids(other.job_id)):
+            for event_id in copied:
                 settings.dynamodb().delete_item(
                     TableName=settings.setting("TABLE_NAME"), Key=_wire(_event_key(other.job_id, event_id))
                 )
@@ -992,6 +999,7 @@ def events(job_id: str, *, limit: int, cursor: str | None = None) -> Page[dict[s
         TableName=settings.setting("TABLE_NAME"),
         KeyConditionExpression="pk = :pk AND begins_with(sk, :event)",
         ExpressionAttributeValues=_wire({":pk": f"JOB#{job_id}", ":event": "EVENT#"}),
+        ConsistentRead=True,  # what is taken over must not miss the callback of a moment ago
         Limit=limit,
         **start,  # type: ignore[arg-type]
     )
@@ -1005,7 +1013,8 @@ def events(job_id: str, *, limit: int, cursor: str | None = None) -> Page[dict[s
 def event(job_id: str, event_id: str) -> dict[str, Any] | None:
     """One archived event."""
     key = _wire(_event_key(job_id, event_id))
-    item = settings.dynamodb().get_item(TableName=settings.setting("TABLE_NAME"), Key=key).get("Item")
+    table = settings.setting("TABLE_NAME")
+    item = settings.dynamodb().get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
     return _plain(item) if item else None
 
 

@@ -35,6 +35,9 @@ type Id = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0
 type Word = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9._-]+$"), AfterValidator(str.lower)]
 """An open word, in lower case: the lists in the documents are not complete."""
 
+type Quality = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[^\p{C}]+$"), AfterValidator(str.lower)]
+"""An open word, whatever signs are in it."""
+
 
 class Event(BaseModel):
     """An event. Its other fields stay in the archived body: `emittedAt` among them, which nothing here hangs on."""
@@ -45,7 +48,7 @@ class Event(BaseModel):
     video_id: Lenient[Id] = Field(default=None, alias="videoId")
     encoding: Lenient[Word] = None
     """`hls` or `mp4`; "HLS" and "MP4" in the page's table."""
-    quality: Lenient[Word] = None
+    quality: Lenient[Quality] = None
     """Such as 720p."""
 
     @model_validator(mode="after")

@@ -84,6 +84,8 @@ def read(body: bytes) -> Any:
         return found
     fields = _trimmed(found)
     wrapped = fields.pop("MessageBody", None)
+    if isinstance(wrapped, str):
+        wrapped = read(wrapped.encode())
     return fields | _trimmed(wrapped) if isinstance(wrapped, dict) else fields
 
 

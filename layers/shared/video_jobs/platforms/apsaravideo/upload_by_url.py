@@ -120,7 +120,9 @@ def _user_data(job: Job, session_id: str, callback_url: str) -> str:
 def _said_by(info: "UploadInfo") -> str | None:
     """The session id that an upload was submitted with."""
     try:
-        found = json.loads(info.text("UserData"))["Extend"]["session_id"]
+        extend = json.loads(info.text("UserData"))["Extend"]
+        # events have it as a text of JSON; how it comes back here is not documented
+        found = (json.loads(extend) if isinstance(extend, str) else extend)["session_id"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return None  # somebody else's
     return found if isinstance(found, str) else None
