@@ -292,8 +292,8 @@ def test_callbacks_of_the_signed_platforms_are_proven_and_taken(deployment: Depl
 
 
 def statuses(simulated: Any) -> set[int | None] | None:
-    """What a platform's callbacks were answered, once there are any."""
-    return {delivery.status for delivery in simulated.deliveries} or None
+    """What a platform's callbacks were answered, once one was in time; a cold start may take longer than it waits."""
+    return {delivery.status for delivery in simulated.deliveries} - {None} or None
 
 
 @pytest.mark.parametrize("route", ["twelvelabs/index-task", "apivideo/encoding-quality-completed"])
