@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from video_jobs import queues, secrets, settings, store
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.jobs import (
+    LONGEST_MESSAGE,
     Found,
     Job,
     JobError,
@@ -525,7 +526,7 @@ def test_a_refusal_in_any_shape_is_one(body: dict[str, Any]) -> None:
     error = errors.of_refusal(body, status=400)
 
     assert error.code == "request_refused"
-    assert 0 < len(error.message) <= errors.LONGEST_MESSAGE
+    assert 0 < len(error.message) <= LONGEST_MESSAGE
 
 
 def test_codes_are_unique_and_name_what_to_do() -> None:

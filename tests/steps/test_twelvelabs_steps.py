@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from video_jobs import queues, secrets, settings, store
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.jobs import (
+    LONGEST_MESSAGE,
     Found,
     Job,
     JobError,
@@ -693,7 +694,7 @@ def test_a_rate_limit_is_shown_with_what_its_message_says() -> None:
 def test_a_page_of_text_is_no_message() -> None:
     error = errors.of_refusal({"code": "parameter_invalid", "message": "x" * 10_000}, status=400)
 
-    assert len(error.message) == errors.LONGEST_MESSAGE
+    assert len(error.message) == LONGEST_MESSAGE
 
 
 MOMENT = 1_795_341_600

@@ -35,6 +35,9 @@ class StepStatus(StrEnum):
 LARGEST_BODY = 256 * 1024
 """Bytes of a platform's body that we take and archive. Ten thousand scenes are more; a check learns their id."""
 
+LONGEST_MESSAGE = 2000
+"""Characters of a platform's words that an error keeps: a page of HTML is no reason."""
+
 type MediaType = Literal["video", "audio", "image"]
 
 

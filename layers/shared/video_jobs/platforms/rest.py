@@ -134,20 +134,15 @@ class RestClient:
         return key
 
     def _not_configured(self, message: str) -> TransientError:
-        return not_configured(self.platform, '{"api_key": "…"}', message)
-
-
-def not_configured(platform: str, example: str, message: str) -> TransientError:
-    """A platform's secret lacks what its calls need: worth another attempt, once somebody has put it there."""
-    return TransientError(
-        JobError(
+        """Worth another attempt, once somebody has put the key there."""
+        error = JobError(
             code="not_configured",
             message=message,
-            cause=f"The stack has no {platform} API key",
-            action=f"Put {example} into the stack's secret for {platform}, then retry",
+            cause=f"The stack has no {self.platform} API key",
+            action=f'Put {{"api_key": "…"}} into the stack\'s secret for {self.platform}, then retry',
             retryable=True,
         )
-    )
+        return TransientError(error)
 
 
 def _json_object(data: bytes) -> dict[str, Any] | None:

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from video_jobs.jobs import JobError
-
-LONGEST_MESSAGE = 2000
-"""Characters."""
+from video_jobs.jobs import LONGEST_MESSAGE, JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

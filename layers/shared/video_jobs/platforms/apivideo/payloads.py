@@ -4,30 +4,20 @@ Source: api.video's OpenAPI file (`x-webhooks`) and its pages "Video status & de
 which disagree on the case of `encoding`, the qualities that there are, and the shape of `emittedAt`.
 """
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     model_validator,
 )
 
+from video_jobs.platforms.lenient import Lenient
+
 QUALITY_COMPLETED = "video.encoding.quality.completed"
 
-
-def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return validate(value)
-    except ValueError:
-        return None
-
-
-type Lenient[T] = Annotated[T | None, WrapValidator(_or_none)]
-"""A field that not every event needs: an odd value is dropped."""
 
 type Id = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9_-]+$")]
 """In the printed ones `vi` and 22 letters and digits."""

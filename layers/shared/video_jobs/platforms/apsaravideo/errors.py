@@ -7,10 +7,7 @@ can end with VOD prints URLInvalidError alone, so for the others the status deci
 
 from dataclasses import dataclass
 
-from video_jobs.jobs import JobError
-
-LONGEST_MESSAGE = 2000
-"""Characters."""
+from video_jobs.jobs import LONGEST_MESSAGE, JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

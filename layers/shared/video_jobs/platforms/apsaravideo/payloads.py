@@ -11,29 +11,18 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     model_validator,
 )
 
 from video_jobs import jsontext
 from video_jobs.jsontext import NotJsonError
+from video_jobs.platforms.lenient import Lenient
 
 UPLOAD_BY_URL_COMPLETE = "UploadByURLComplete"
 
 LARGEST_ALMOST_JSON = 16 * 1024
 """Bytes of what is not quite JSON that are read all the same: the tolerant reader is slow. VOD's events are smaller."""
 
-
-def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return validate(value)
-    except ValueError:
-        return None
-
-
-type Lenient[T] = Annotated[T | None, WrapValidator(_or_none)]
-"""A field that nothing hangs on: an odd value is dropped, and does not make the body unreadable."""
 
 type Id = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^,/\s\p{C}]+$")]
 """VOD's ids are 32 hexadecimal digits; in its documents also others, with asterisks. No comma: ids are asked for as a

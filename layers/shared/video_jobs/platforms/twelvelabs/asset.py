@@ -51,7 +51,7 @@ def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:
 
 def check(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | Found:
     """How the asset stands: since 2026-07-07 one that was made is not ready yet, nor known to be any good."""
-    return waiting.look(ASSET, job, step, client.asset)
+    return waiting.look(ASSET, step, client.asset)
 
 
 def form(options: BaseModel) -> dict[str, str]:

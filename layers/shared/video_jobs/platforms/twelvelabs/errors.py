@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from video_jobs.jobs import JobError
+from video_jobs.jobs import LONGEST_MESSAGE, JobError
 
-LONGEST_MESSAGE = 2000
-"""Characters."""
 LONGEST_PARAMETER = 64
 
 

@@ -58,7 +58,7 @@ def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:
 def check(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | Found:
     """How the indexed asset stands."""
     index_id = _Asked.model_validate(job.options.get(STEP, {})).index_id
-    return waiting.look(INDEXED_ASSET, job, step, lambda ours: client.indexed_asset(index_id, ours))
+    return waiting.look(INDEXED_ASSET, step, lambda ours: client.indexed_asset(index_id, ours))
 
 
 def _asset_id(job: Job) -> str:

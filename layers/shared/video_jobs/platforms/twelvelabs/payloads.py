@@ -5,23 +5,15 @@ SDK's types for `analyze.task.*`. Which models have indexed a video is `data.mod
 before that `data.engine` and `data.index_options`. None of it is needed, so all three are taken.
 """
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from video_jobs.platforms.lenient import Lenient
 
 READY = "index.task.ready"
 FAILED = "index.task.failed"
 
-
-def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return validate(value)
-    except ValueError:
-        return None
-
-
-type Lenient[T] = Annotated[T | None, WrapValidator(_or_none)]
-"""A field that not every event needs: an odd value is dropped."""
 
 type Id = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9_-]+$")]
 """In those that were seen 24 hexadecimal digits; an event's is `whe_` and 32 letters and digits."""

@@ -69,4 +69,4 @@ def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:
 
 def check(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | Found:
     """How the task stands. The video's id is in the result as soon as TwelveLabs tells it."""
-    return waiting.look(TASK, job, step, client.task)
+    return waiting.look(TASK, step, client.task)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from video_jobs.faults import RefusedByPlatformError
-from video_jobs.jobs import Found, Job, Step, StepEnd, StepFailed, StepRunning, StepStatus, StepSucceeded
+from video_jobs.jobs import Found, Step, StepEnd, StepFailed, StepRunning, StepStatus, StepSucceeded
 from video_jobs.platforms.twelvelabs import errors, statuses
 from video_jobs.platforms.twelvelabs.errors import KnownError
 from video_jobs.platforms.twelvelabs.payloads import Id
@@ -39,7 +39,7 @@ class Awaited:
     """What a failure is if its reason is no documented code."""
 
 
-def look(awaited: Awaited, job: Job, step: Step, ask: Callable[[str], dict[str, Any]]) -> StepRunning | Found:
+def look(awaited: Awaited, step: Step, ask: Callable[[str], dict[str, Any]]) -> StepRunning | Found:
     """How the step's task, asset or indexed asset stands. One that TwelveLabs does not know has failed.
 
     An end that a callback has told, and that the status does not show yet, is near.

@@ -6,10 +6,7 @@ VideoDB sends prose, not codes, so a message is recognised by how it begins, wha
 
 from dataclasses import dataclass
 
-from video_jobs.jobs import JobError
-
-LONGEST_MESSAGE = 2000
-"""Characters: a page of HTML is no reason."""
+from video_jobs.jobs import LONGEST_MESSAGE, JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,10 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from video_jobs.jobs import Found, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.platforms.lenient import Lenient
 from video_jobs.platforms.videodb import asynchronous
 from video_jobs.platforms.videodb.media import media_id
-from video_jobs.platforms.videodb.payloads import Id, Lenient, Notice, Payload
+from video_jobs.platforms.videodb.payloads import Id, Notice, Payload
 
 if TYPE_CHECKING:
     from video_jobs.platforms.videodb.client import VideoDb

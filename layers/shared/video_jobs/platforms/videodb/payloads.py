@@ -3,7 +3,7 @@
 Sources: VideoDB pages "Callback Details" and "Async patterns". Bodies carry no type, and no id where something failed.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     BaseModel,
@@ -11,23 +11,11 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
 )
 
 from video_jobs.jobs import JobError
+from video_jobs.platforms.lenient import Lenient
 from video_jobs.platforms.videodb import errors
-
-
-def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return validate(value)
-    except ValueError:
-        return None
-
-
-type Lenient[T] = Annotated[T | None, WrapValidator(_or_none)]
-"""A field for display: nothing hangs on it, so an odd value is dropped, and does not make the body unreadable."""
 
 type Id = Annotated[str, Field(min_length=1, max_length=256, pattern=r"[^.]")]
 """An id that the next steps need, in paths too, so not "." or "..". Else its form is VideoDB's own business."""
