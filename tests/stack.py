@@ -132,10 +132,10 @@ class Stack:
 
     def items(self, prefix: str = "") -> list[dict[str, Any]]:
         """Everything in the table whose key begins so."""
-        from video_jobs.store import _plain
+        from video_jobs.store.table import to_plain
 
         found = settings.dynamodb().scan(TableName=settings.setting("TABLE_NAME"))["Items"]
-        return [item for item in map(_plain, found) if item["pk"].startswith(prefix)]
+        return [item for item in map(to_plain, found) if item["pk"].startswith(prefix)]
 
     def snapshot(self) -> Any:
         """All items, for `restore`. Like it, only for moto, and many times faster than calls."""

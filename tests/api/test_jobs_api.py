@@ -441,7 +441,7 @@ def test_a_job_is_created_when_sqs_is_away_and_found_by_the_sweep(
     assert "left to the sweep" in log.getvalue()
     assert stack.messages("VideoDbSteps") == []
 
-    monkeypatch.setattr(store, "now", lambda: datetime.now(UTC) + timedelta(minutes=5))
+    monkeypatch.setattr(store.table, "now", lambda: datetime.now(UTC) + timedelta(minutes=5))
 
     assert handler("pipeline/sweep")({}, Context()) == {"overdue": 1}
     assert [json.loads(message)["job_id"] for message in stack.messages("VideoDbSteps")] == [job["job_id"]]
@@ -745,7 +745,7 @@ def test_a_later_page_costs_no_more_than_the_first() -> None:
 
 
 def test_a_batch_is_looked_through_no_further_than_a_thousand_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_LOOKED_THROUGH", 30)  # instead of a thousand
+    monkeypatch.setattr(store.reads, "_LOOKED_THROUGH", 30)  # instead of a thousand
     (failed_one,) = stored(1, batch="autumn", status=JobStatus.FAILED)
     stored(100, offset=1, batch="autumn")
 
@@ -859,7 +859,7 @@ def test_a_job_with_many_events_is_deleted_whole(stack: Stack) -> None:
             headers={},
             received_at="2026",
         )
-        store._archive(job_id, event, store.Recorded.STALE)
+        store.archive.archive(job_id, event, store.Recorded.STALE)
 
     assert call("DELETE", f"/jobs/{job_id}").status == 204
     assert len(stack.items()) == 1
@@ -1068,7 +1068,7 @@ def test_what_we_learnt_by_asking_cannot_be_replayed(stack: Stack) -> None:
         headers={},
         received_at=timestamp(NOON),
     )
-    store._archive(job_id, event, store.Recorded.RECORDED)
+    store.archive.archive(job_id, event, store.Recorded.RECORDED)
 
     answer = call("POST", f"/jobs/{job_id}/events/{event.event_id}/replay")
 

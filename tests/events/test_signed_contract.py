@@ -69,7 +69,7 @@ def adopted(sample: str) -> tuple[dict[str, Any], str]:
 
 def stack_items(key: str) -> list[dict[str, Any]]:
     answer = settings.dynamodb().scan(TableName=settings.setting("TABLE_NAME"))
-    items = [store._plain(item) for item in answer["Items"]]
+    items = [store.table.to_plain(item) for item in answer["Items"]]
     return [item for item in items if item["pk"].startswith(key)]
 
 

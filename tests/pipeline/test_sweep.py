@@ -11,7 +11,7 @@ from tests.stack import Context, Stack, handler
 def test_one_job_that_cannot_be_helped_does_not_keep_the_others_from_it(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "SWEEP_GRACE_SECONDS", -1)  # overdue as soon as they are made
+    monkeypatch.setattr(store.table, "SWEEP_GRACE_SECONDS", -1)  # overdue as soon as they are made
     for number in range(8):
         store.create(new_job(f"job-{number}"))
     store.create(new_job("of-a-platform-that-was-removed", provider="gone"))

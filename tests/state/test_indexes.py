@@ -56,9 +56,9 @@ def read(job_id: str) -> tuple[Job, dict[str, Any]]:
     """The job, and its item as it is in the table."""
     key = {"pk": {"S": f"JOB#{job_id}"}, "sk": {"S": "JOB"}}
     item = dynamodb().get_item(TableName=setting("TABLE_NAME"), Key=key)["Item"]
-    job = store._to_job(item)
+    job = store.table.to_job(item)
     assert job is not None
-    return job, store._plain(item)
+    return job, store.table.to_plain(item)
 
 
 histories = st.lists(
@@ -79,7 +79,7 @@ def test_an_open_job_is_among_the_open_ones_an_ended_one_is_not_and_the_lists_kn
 ) -> None:
     stack.clear()  # moto copies the whole table for each transaction, so it must stay small
     job = previous = store.create(new_job(plan=PLAN))
-    shard = store._shard(job.job_id)
+    shard = store.table.shard_of(job.job_id)
     for write, step, stale in history:
         seen, previous = (previous if stale else job), job
         with suppress(store.ConflictError):

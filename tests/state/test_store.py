@@ -60,7 +60,7 @@ def certain(job: Job | None) -> Job:
 def moment(monkeypatch: pytest.MonkeyPatch) -> datetime:
     """The moment at which all of the test happens."""
     now = datetime(2026, 11, 2, 12, tzinfo=UTC)
-    monkeypatch.setattr(store, "now", lambda: now)
+    monkeypatch.setattr(store.table, "now", lambda: now)
     return now
 
 
@@ -125,7 +125,7 @@ def canceled(job_id: str = "job-1") -> Job:
 
 def open_jobs() -> list[str]:
     """What the index of open jobs holds, whenever it is due."""
-    with patch.object(store, "now", lambda: END_OF_TIME):
+    with patch.object(store.table, "now", lambda: END_OF_TIME):
         return [job["job_id"] for job in store.overdue()]
 
 
@@ -435,7 +435,7 @@ def test_a_deleted_job_leaves_a_mark_and_the_ids_that_lead_to_it(stack: Stack) -
 def test_every_event_of_a_deleted_job_goes_however_many_there_are(stack: Stack) -> None:
     job = succeeded()
     for number in range(101):  # more than one page
-        store._archive("job-1", about(body=f"{number}"), Recorded.STALE)
+        store.archive.archive("job-1", about(body=f"{number}"), Recorded.STALE)
 
     store.delete(job)
 
@@ -691,7 +691,7 @@ def test_a_failed_step_of_an_adopted_job_may_succeed_after_all() -> None:
 
 
 def test_two_callbacks_that_adopt_at_once_end_in_one_job_with_both_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    adopt = store._adopt
+    adopt = store.ends._adopt
     waiting = [about("index_scenes")]
 
     def adopt_late(job_id: str, event: Event, end: StepEnd, *, exists: bool) -> bool:
@@ -699,14 +699,14 @@ def test_two_callbacks_that_adopt_at_once_end_in_one_job_with_both_steps(monkeyp
             store.record(job_id, waiting.pop(), StepSucceeded())
         return adopt(job_id, event, end, exists=exists)
 
-    monkeypatch.setattr(store, "_adopt", adopt_late)
+    monkeypatch.setattr(store.ends, "_adopt", adopt_late)
 
     assert store.record("job-1", about(), SUCCESS) == Recorded.ADOPTED
     assert set(found().plan) == {"upload", "index_scenes"}
 
 
 def test_the_same_callback_twice_at_once_adopts_once(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> None:
-    adopt = store._adopt
+    adopt = store.ends._adopt
     waiting = [about()]
 
     def adopt_late(job_id: str, event: Event, end: StepEnd, *, exists: bool) -> bool:
@@ -714,7 +714,7 @@ def test_the_same_callback_twice_at_once_adopts_once(monkeypatch: pytest.MonkeyP
             store.record(job_id, waiting.pop(), end)
         return adopt(job_id, event, end, exists=exists)
 
-    monkeypatch.setattr(store, "_adopt", adopt_late)
+    monkeypatch.setattr(store.ends, "_adopt", adopt_late)
 
     assert store.record("job-1", about(), SUCCESS) == Recorded.REPEATED
     assert outcomes(stack) == ["adopted"]
@@ -801,7 +801,7 @@ def test_a_transaction_that_is_throttled_is_not_taken_for_an_answer(monkeypatch:
 
 
 def test_a_job_that_always_changes_under_an_adoption_is_given_up_loudly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_adopt", lambda *_args, **_kwargs: False)
+    monkeypatch.setattr(store.ends, "_adopt", lambda *_args, **_kwargs: False)
 
     with pytest.raises(ConflictError, match="job-1"):
         store.record("job-1", about(), SUCCESS)
@@ -818,7 +818,7 @@ def created_daily(count: int, **changes: Any) -> list[str]:
     """Jobs of one day after another, over all shards; their ids, newest first."""
     for day, created_at in enumerate(days(*range(1, count + 1))):
         created(f"job-{day}", created_at=created_at, **changes)
-    assert len({store._shard(f"job-{day}") for day in range(count)}) == store.SHARDS
+    assert len({store.table.shard_of(f"job-{day}") for day in range(count)}) == store.SHARDS
     return [f"job-{day}" for day in reversed(range(count))]
 
 
@@ -912,7 +912,7 @@ def test_a_batch_is_filtered_by_status_and_platform() -> None:
 
 
 def test_a_batch_that_is_larger_than_one_look_has_a_cursor_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_LOOKED_THROUGH", 3)
+    monkeypatch.setattr(store.reads, "_LOOKED_THROUGH", 3)
     ids = created_daily(7, batch="autumn")
     running("the-only-one", batch="autumn", created_at="2026-10-01T00:00:00.000Z")
 
@@ -928,7 +928,7 @@ def test_a_batch_that_is_larger_than_one_look_has_a_cursor_for_the_rest(monkeypa
 
 def later(moment: datetime, seconds: float) -> Any:
     """Within it, it is so much later."""
-    return patch.object(store, "now", lambda: moment + timedelta(seconds=seconds))
+    return patch.object(store.table, "now", lambda: moment + timedelta(seconds=seconds))
 
 
 def overdue(moment: datetime, seconds: float) -> set[str]:

@@ -119,8 +119,8 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every message comes again at once, every lease is over at once, and every job is overdue at once."""
     monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.0)
     monkeypatch.setattr(steps, "LEASE_SECONDS", 0)
-    monkeypatch.setattr(store, "SWEEP_GRACE_SECONDS", -1)
-    monkeypatch.setattr(store, "SWEPT_AGAIN_SECONDS", -1)
+    monkeypatch.setattr(store.table, "SWEEP_GRACE_SECONDS", -1)
+    monkeypatch.setattr(store.table, "SWEPT_AGAIN_SECONDS", -1)
 
 
 # --- Start -----------------------------------------------------------------------------------------------------------
@@ -321,7 +321,7 @@ def test_a_message_comes_again_not_before_its_step_may_be_tried_again(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, chance: float, wait: int
 ) -> None:
     moment = datetime(2026, 11, 2, tzinfo=UTC)
-    monkeypatch.setattr(store, "now", lambda: moment)
+    monkeypatch.setattr(store.table, "now", lambda: moment)
     monkeypatch.setattr(random, "uniform", lambda _low, _high: chance)
     scene.script.submits = [PASSES]
 
@@ -634,7 +634,7 @@ def test_a_sweep_leaves_jobs_alone_that_are_not_overdue(scene: Scene) -> None:
 
 
 def test_a_sweep_gives_an_overdue_job_one_message_only(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "SWEEP_GRACE_SECONDS", -1)
+    monkeypatch.setattr(store.table, "SWEEP_GRACE_SECONDS", -1)
     scene.another()
 
     assert [scene.sweep(), scene.sweep()] == [1, 0]
@@ -644,7 +644,7 @@ def test_a_sweep_gives_an_overdue_job_one_message_only(scene: Scene, monkeypatch
 def test_a_sweep_that_runs_out_of_time_leaves_the_rest_to_the_next_one(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "SWEEP_GRACE_SECONDS", -1)
+    monkeypatch.setattr(store.table, "SWEEP_GRACE_SECONDS", -1)
     scene.another()
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _self: 9_999)
     assert scene.sweep() == 0
@@ -655,7 +655,7 @@ def test_a_sweep_that_runs_out_of_time_leaves_the_rest_to_the_next_one(
 
 @pytest.mark.usefixtures("late_checks")
 def test_a_job_that_ends_while_it_is_swept_ends(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "SWEEP_GRACE_SECONDS", -1)
+    monkeypatch.setattr(store.table, "SWEEP_GRACE_SECONDS", -1)
     scene.start()
     scene.stack.callback("videodb/upload", '{"success": true, "data": {"id": "m-1"}}')
     end = store.end

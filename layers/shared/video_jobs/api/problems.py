@@ -47,6 +47,10 @@ def not_found(what: str) -> ProblemError:
     return ProblemError(HTTPStatus.NOT_FOUND, "not_found", f"There is no such {what}; it may have been deleted.")
 
 
+def invalid_cursor() -> ProblemError:
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor", "The cursor is not one that we gave out.")
+
+
 def invalid(errors: Sequence[dict[str, Any]], *, tags: Collection[str] = ()) -> ProblemError:
     """From pydantic's errors, without the values that they quote; the first fifty say enough.
 

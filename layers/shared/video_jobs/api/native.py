@@ -1,0 +1,124 @@
+"""What the functions of our own API share: how they read a request, say no, and describe what they answer."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+
+from video_jobs import jsontext
+from video_jobs.api import problems
+from video_jobs.api.problems import Problem, ProblemError
+from video_jobs.http import MalformedBodyError, Request
+from video_jobs.platforms.requests import PROVIDERS
+
+
+def problem_response(description: str) -> OpenAPIResponse:
+    return {"description": description, "content": {problems.CONTENT_TYPE: {"model": Problem}}}
+
+
+def _gateway_response(description: str) -> OpenAPIResponse:
+    """What API Gateway answers, and not the function."""
+    return {"description": description, "content": {"application/json": {"model": problems.GatewayMessage}}}
+
+
+ALWAYS: dict[int, OpenAPIResponse] = {
+    403: _gateway_response("Not one of the API keys"),
+    500: _gateway_response("The API keys cannot be read, or the function broke off"),
+    503: {
+        "description": "AWS did not answer; try again",
+        "content": {problems.CONTENT_TYPE: {"model": Problem}, "application/json": {"model": problems.GatewayMessage}},
+    },
+}
+INVALID: dict[int, OpenAPIResponse] = {422: problem_response("The request does not fit")}
+UNREADABLE: dict[int, OpenAPIResponse] = {
+    400: problem_response("The body is not JSON"),
+    413: problem_response("The body is too large"),
+    415: problem_response("The content type is not JSON"),
+}
+
+
+def json_response[T](status: HTTPStatus, body: T, *, headers: dict[str, Any] | None = None) -> Response[T]:
+    return Response(status_code=status, content_type="application/json", body=body, headers=headers)
+
+
+def native_app(logger: Logger) -> APIGatewayHttpResolver:
+    """A resolver that validates, and says no in problems; what it did not expect goes to the log."""
+    app = APIGatewayHttpResolver(enable_validation=True)
+
+    @app.exception_handler(ProblemError)  # type: ignore[untyped-decorator]
+    def on_problem(error: ProblemError) -> Response[str]:
+        return _say_no(error)
+
+    @app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
+    def on_invalid(error: RequestValidationError) -> Response[str]:
+        return _say_no(problems.invalid(error.errors(), tags=PROVIDERS))
+
+    @app.not_found
+    def on_unknown_route(_error: NotFoundError) -> Response[str]:
+        return _say_no(problems.not_found("route"))
+
+    @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
+    def on_fault(_error: Exception) -> Response[str]:
+        """Nothing that a caller can do leads here; what did is in the log."""
+        logger.exception("fault")
+        return _say_no(
+            ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The request could not be handled; try again.")
+        )
+
+    return app
+
+
+def _say_no(error: ProblemError) -> Response[str]:
+    return Response(
+        status_code=error.problem.status,
+        content_type=problems.CONTENT_TYPE,
+        body=error.problem.model_dump_json(exclude_defaults=False),
+    )
+
+
+def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any, *, largest_body: int) -> dict[str, Any]:
+    """What the resolver answers to a request; its body, of `largest_body` bytes at most, is read as we read JSON."""
+    try:
+        plain = _strictly_read(event, largest_body)
+    except ProblemError as error:
+        return {
+            "statusCode": error.problem.status,
+            "headers": {"content-type": problems.CONTENT_TYPE},
+            "body": error.problem.model_dump_json(),
+        }
+    answered: dict[str, Any] = app.resolve(plain, context)
+    return answered | {"body": answered.get("body") or ""}  # payload format 2.0 knows no null body
+
+
+def _strictly_read(event: dict[str, Any], largest_body: int) -> dict[str, Any]:
+    """The event with its body as we read it: the framework reads JSON, and content types, otherwise than we do."""
+    request = Request(event)
+    plain = event | {"headers": request.headers | {"content-type": "application/json"}, "isBase64Encoded": False}
+    try:
+        body = request.body
+        if not body:
+            return plain | {"body": None}
+        _require_json(request.headers.get("content-type", "application/json"))
+        text = json.dumps(jsontext.read(body), ensure_ascii=False, allow_nan=False)
+        size = max(len(body), len(text.encode()))
+    except (MalformedBodyError, jsontext.NotJsonError, ValueError, RecursionError) as error:
+        # the last two: a number that only infinity holds (1e999), and more nesting than can be written down again
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed_json", f"The body cannot be read: {error}.") from None
+    if size > largest_body:
+        raise ProblemError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"The body has {size} bytes; {largest_body} is the most."
+        )
+    return plain | {"body": text}
+
+
+def _require_json(content_type: str) -> None:
+    kind = content_type.split(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", "Send JSON, with content-type: application/json."
+        )
