@@ -18,6 +18,7 @@ from local.demo.scenarios import PLATFORMS
 from local.demo.screen import Screen, screen
 from local.demo.verdict import Result, Run
 from local.platforms.simulated import SimulatedPlatforms
+from local.receiver import Receiver
 from local.stack import LocalStack
 
 PACE_SECONDS = 0.4  # that a platform takes for a step: long enough to be seen
@@ -28,6 +29,7 @@ PARAMETERS: Mapping[str, str | int] = {
     "TwelveLabsConcurrency": 2,
     "ApiVideoConcurrency": 2,
     "ApsaraVideoConcurrency": 2,
+    "NotifyConcurrency": 2,
 }
 POLL_SECONDS = 0.2
 SENT_AT_ONCE = len(PLATFORMS)
@@ -35,6 +37,7 @@ LOOKED_AT_ONCE = 8  # jobs that are asked for whole, to be shown: all of them wo
 LIMIT_SECONDS = 180.0  # for all jobs together
 EVIDENCE_SECONDS = 20.0  # for what comes after a job's end: the last copy of a callback that comes twice
 BATCH = "demo"
+FALTERS_EVERY = 10  # one in so many ends has to be told again
 EXPLAINED = {
     "starting ministack": "ministack, which stands in for AWS",
     "sam build": "sam build (the first time, it installs the layer's packages)",
@@ -74,14 +77,16 @@ def _demonstrate(shown: Screen, exits: ExitStack) -> Report:
     began = time.monotonic()
     runs = [Run(scenario=scenario) for platform in PLATFORMS for scenario in platform.scenarios]
     with shown.stages() as begin:
-        begin("four simulated platforms")
+        begin("four simulated platforms, and somebody to be told of ends")
         platforms = exits.enter_context(SimulatedPlatforms(pace=PACE_SECONDS))
+        receiver = exits.enter_context(Receiver(falters_every=FALTERS_EVERY))
         parameters = {**PARAMETERS, **platforms.parameters}
         stack = exits.enter_context(
             LocalStack(name="demo", parameters=parameters, progress=lambda what: begin(EXPLAINED.get(what, what)))
         )
         begin("the platforms' webhooks, which `make webhooks` sets in AWS")
         platforms.connect(stack)
+        receiver.trust(stack)
         begin("the first request to the API")
         api, elsewhere = JobsApi(stack.api_url, stack.api_key), Elsewhere(platforms)
         api.probe()
@@ -91,24 +96,26 @@ def _demonstrate(shown: Screen, exits: ExitStack) -> Report:
         begun = strangers.begin_elsewhere(elsewhere)
         others.append(strangers.call_from_elsewhere(stack, api))
     with shown.board(runs) as show:
-        _follow(api, runs, show)
+        _follow(api, runs, show, notify_url=receiver.url)
     with shown.stages() as begin:
         begin("evidence: events, dead letters, the platforms' books")
-        evidence = Evidence(stack, elsewhere, api)
+        evidence = Evidence(stack, elsewhere, api, receiver)
         results = _judge(runs, evidence)
         others += evidence.of_other_jobs(runs, begun)
-        differences = evidence.of_dead_letters(runs)
-    return Report(results=results, others=others, differences=differences, seconds=time.monotonic() - began)
+        differences = [*evidence.of_dead_letters(runs), *evidence.of_strangers_notices()]
+        notices = evidence.notices
+    seconds = time.monotonic() - began
+    return Report(results=results, others=others, notices=notices, differences=differences, seconds=seconds)
 
 
-def _follow(api: JobsApi, runs: Sequence[Run], show: Callable[[], None]) -> None:
+def _follow(api: JobsApi, runs: Sequence[Run], show: Callable[[], None], *, notify_url: str) -> None:
     """Sends a job to each platform after the other, and looks after all until they are over, or the time is."""
     unsent = in_turns(runs)
     sent: deque[Run] = deque()
     until = time.monotonic() + LIMIT_SECONDS
     while not all(run.over for run in runs) and time.monotonic() < until:
         for run in unsent[:SENT_AT_ONCE]:
-            _send(api, run)
+            _send(api, run, notify_url)
             sent.append(run)
         del unsent[:SENT_AT_ONCE]
         ended = api.ended(BATCH)
@@ -137,9 +144,9 @@ def in_turns(runs: Iterable[Run]) -> list[Run]:
     return [run for run in chain.from_iterable(zip_longest(*by_platform.values())) if run]
 
 
-def _send(api: JobsApi, run: Run) -> None:
+def _send(api: JobsApi, run: Run, notify_url: str) -> None:
     scenario = run.scenario
-    source = {"provider": scenario.provider, "source": scenario.url, "batch": BATCH}
+    source = {"provider": scenario.provider, "source": scenario.url, "batch": BATCH, "notify_url": notify_url}
     run.job = api.create(source | dict(scenario.request), idempotency_key=f"demo-{scenario.key}")
 
 

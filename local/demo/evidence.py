@@ -13,7 +13,8 @@ from local.demo.elsewhere import Elsewhere
 from local.demo.jobs_api import JobsApi
 from local.demo.scenario import Provider
 from local.demo.scenarios import PLATFORMS, platform_of
-from local.demo.verdict import Finding, Row, Run, Seen
+from local.demo.verdict import Finding, Notices, Row, Run, Seen
+from local.receiver import Receiver
 from local.stack import LocalStack
 
 STEPS_DEAD_LETTERS = "StepsDeadLettersQueue"  # how those outputs of the template end
@@ -22,11 +23,12 @@ STEPS_DEAD_LETTERS = "StepsDeadLettersQueue"  # how those outputs of the templat
 class Evidence:
     """Dead letters that were read once stay read: the queue does not show them again for a while."""
 
-    def __init__(self, stack: LocalStack, elsewhere: Elsewhere, api: JobsApi) -> None:
+    def __init__(self, stack: LocalStack, elsewhere: Elsewhere, api: JobsApi, receiver: Receiver) -> None:
         self._sqs: Any = stack.client("sqs")
         self._outputs = stack.outputs
         self._elsewhere = elsewhere
         self._api = api
+        self._receiver = receiver
         self._letters = Counter[str]()
 
     def of(self, run: Run) -> Seen:
@@ -35,6 +37,7 @@ class Evidence:
             events=self._api.events(run.job.job_id) if run.job else [],
             deliveries=self._elsewhere.deliveries(scenario.provider),
             asked=self._elsewhere.asked(scenario.provider),
+            told=[told for told in self._receiver.told if run.job and told.job_id == run.job.job_id],
             unreadable=self._letters[whose(run)],
             made=None if scenario.made is None else self._elsewhere.made(scenario.provider, scenario.url),
         )
@@ -55,6 +58,15 @@ class Evidence:
             *verdict.differs("other callbacks among the dead letters", 0, strange),
             *(sentence for name, count in left.items() for sentence in verdict.differs(f"in {name}", 0, count)),
         ]
+
+    def of_strangers_notices(self) -> list[str]:
+        """Notices that the receiver could not verify."""
+        return list(verdict.differs("notices whose signature does not hold", 0, self._receiver.refused))
+
+    @property
+    def notices(self) -> Notices:
+        receiver = self._receiver
+        return Notices(told=len(receiver.told), told_again=receiver.told_again, refused=receiver.refused)
 
     def of_other_jobs(self, runs: Sequence[Run], begun: Mapping[Provider, str]) -> list[Finding]:
         """Of work begun elsewhere there is one job a platform; and beside the demo's own there is no other job."""

@@ -14,7 +14,7 @@ from video_jobs.jobs import StepStatus
 
 from local.demo.scenario import Platform, Theme
 from local.demo.scenarios import PLATFORMS, platform_of
-from local.demo.verdict import Finding, Result, Row
+from local.demo.verdict import Finding, Notices, Result, Row
 
 WIDE = 100
 PLATFORM_COLUMNS = 15
@@ -41,6 +41,7 @@ class Report:
 
     results: Sequence[Result]
     others: Sequence[Finding]
+    notices: Notices
     differences: Sequence[str]
     seconds: float
 
@@ -174,7 +175,14 @@ def _proofs(report: Report) -> Table:
         if scenario.proof:
             words = Text.assemble(f"{platform_of(scenario).name} ", (scenario.name, "cyan"), f": {scenario.proof}")
             table.add_row(BAD if result.differences else GOOD, words)
+    table.add_row(BAD if report.notices.refused else GOOD, _notices(report.notices))
     return table
+
+
+def _notices(notices: Notices) -> Text:
+    """No end is among them twice with another id: that is a difference of its job."""
+    again = f"; {notices.told_again} came again, with the same id" if notices.told_again else ""
+    return Text(f"{notices.told} ends told, verified with Standard Webhooks' own library{again}")
 
 
 def _summary(report: Report) -> Table:

@@ -13,6 +13,7 @@ from video_jobs.jobs import JobStatus
 from local.demo.elsewhere import Asked
 from local.demo.scenario import Provider, Scenario
 from local.platforms.courier import Delivery
+from local.receiver import Told
 
 VIDEODB_IDS = ("id", "scene_index_id", "scene_collection_id")  # in a step's result: of what the step made
 COUNTED = ("recorded", "adopted")
@@ -68,6 +69,8 @@ class Seen:
     events: Sequence[EventView]
     deliveries: Sequence[Delivery]
     asked: Sequence[Asked]
+    told: Sequence[Told]
+    """Its ends, as somebody was told of them."""
     unreadable: int
     """Its callbacks among the dead letters."""
     made: int | None = None
@@ -91,6 +94,15 @@ class Result:
     def checks(self) -> int:
         """Of how many steps the end was read from the platform's own status."""
         return sum(event.via == "check" and event.outcome == "recorded" for event in self.events)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notices:
+    """How many ends somebody was told of, how many of these more than once, and what he could not verify."""
+
+    told: int
+    told_again: int
+    refused: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +139,7 @@ def of_evidence(run: Run, seen: Seen) -> list[str]:
     scenario = run.scenario
     return [
         *_told(scenario, seen),
+        *_notices(scenario, seen),
         *_callbacks(scenario, seen),
         *_asked(run, seen),
         *_copies(run, run.job, seen),
@@ -163,6 +176,16 @@ def _told(scenario: Scenario, seen: Seen) -> Iterator[str]:
     for step, via in scenario.told.items():
         ways = {event.via for event in seen.events if event.callback == f"{scenario.provider}/{step}"}
         yield from differs(f"the end of {step} was told by", via, ", ".join(sorted(ways)) or "nothing")
+
+
+def _notices(scenario: Scenario, seen: Seen) -> Iterator[str]:
+    """A job ends once; twice, if it was tried again, or if the platform took its failure back (or was fast enough)."""
+    kinds = [told.kind for told in sorted(seen.told, key=lambda told: told.moment)]
+    last = [f"job.{scenario.ends}"]
+    expected = ["job.failed", *last] if scenario.fails_first or (scenario.recovers and len(kinds) > 1) else last
+    yield from differs("the ends that were told", expected, kinds)
+    for moment, ids in Counter(told.moment for told in seen.told).items():
+        yield from differs(f"ids of the end of {moment}", 1, ids)
 
 
 def _callbacks(scenario: Scenario, seen: Seen) -> Iterator[str]:

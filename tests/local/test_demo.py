@@ -45,7 +45,7 @@ from local.demo.screen import Screen, can_move
 from local.demo.strangers import Letter
 from local.demo.terminal import Board, fitting
 from local.demo.twelvelabs import INDEX
-from local.demo.verdict import Finding, Result, Row, Run, Seen
+from local.demo.verdict import Finding, Notices, Result, Row, Run, Seen
 from local.platforms import apivideo, apsaravideo, twelvelabs, videodb
 from local.platforms.apivideo.encoding import plan_encoding
 from local.platforms.courier import Delivery
@@ -53,6 +53,7 @@ from local.platforms.knobs import Knobs
 from local.platforms.simulated import SimulatedPlatforms
 from local.platforms.twelvelabs.behaviour import Step
 from local.platforms.videodb.payloads import Kind
+from local.receiver import Receiver, Told
 from local.samples import SAMPLE_SECRETS
 
 SIMULATED = {"videodb": videodb, "twelvelabs": twelvelabs, "apivideo": apivideo, "apsaravideo": apsaravideo}
@@ -114,6 +115,7 @@ def job_view(each: Scenario, **changes: Any) -> JobView:
         "options": {},
         "error": ERROR.model_copy(update={"code": each.error}) if each.error else None,
         "adopted": False,
+        "version": 7,
     }
     return JobView.model_validate(view | changes)
 
@@ -168,12 +170,22 @@ def deliveries_of(each: Scenario) -> list[Delivery]:
     return [delivery(body) for body in bodies for _ in range(each.copies or 1)]
 
 
+def told_of(each: Scenario) -> list[Told]:
+    """The ends that somebody must have been told of."""
+    kinds = ["job.failed"] * (each.fails_first is not None) + [f"job.{each.ends}"]
+    return [
+        Told(f"evt_{number}", kind, f"2026-01-01T12:00:0{number}.000Z", {"job_id": each.key})
+        for number, kind in enumerate(kinds)
+    ]
+
+
 def seen(each: Scenario, **changes: Any) -> Seen:
     """What must be seen of the scenario's job."""
     everything: dict[str, Any] = {
         "events": events_of(each),
         "deliveries": deliveries_of(each),
         "asked": [Asked(path="/", fields={"url": each.url, **fields}) for fields in each.asked],
+        "told": told_of(each),
         "unreadable": each.unreadable or 0,
         "made": each.made,
     }
@@ -556,9 +568,52 @@ class FakeEvents:
 
 
 def evidence(queues: FakeQueues, elsewhere: Elsewhere) -> Evidence:
-    found = Evidence(queues, elsewhere, FakeEvents())  # type: ignore[arg-type]
+    found = Evidence(queues, elsewhere, FakeEvents(), Receiver())  # type: ignore[arg-type]
     found.read_dead_letters()
     return found
+
+
+def test_an_end_that_was_not_told_or_told_otherwise_is_told() -> None:
+    each = scenario("videodb/lecture.mp4")
+    [end] = told_of(each)
+
+    assert verdict.of_evidence(ended_run(each), seen(each, told=[])) == [
+        "the ends that were told: [], where ['job.succeeded'] was expected"
+    ]
+    assert verdict.of_evidence(ended_run(each), seen(each, told=[replace(end, kind="job.failed")])) == [
+        "the ends that were told: ['job.failed'], where ['job.succeeded'] was expected"
+    ]
+
+
+def test_an_end_that_was_told_with_two_ids_is_told() -> None:
+    each = scenario("videodb/outage.mp4")
+    failed, succeeded = told_of(each)
+
+    differences = verdict.of_evidence(
+        ended_run(each), seen(each, told=[failed, succeeded, replace(succeeded, event_id="evt_other")])
+    )
+
+    assert differences == [
+        "the ends that were told: ['job.failed', 'job.succeeded', 'job.succeeded'], "
+        "where ['job.failed', 'job.succeeded'] was expected",
+        f"ids of the end of {succeeded.moment}: 2, where 1 was expected",
+    ]
+
+
+def test_a_failure_that_was_taken_back_may_have_been_told() -> None:
+    each = next(each for each in SCENARIOS if each.recovers)
+    [end] = told_of(each)
+    failed = replace(end, event_id="evt_0", kind="job.failed", moment="2026-01-01T11:00:00.000Z")
+
+    assert verdict.of_evidence(ended_run(each), seen(each, told=[end])) == []
+    assert verdict.of_evidence(ended_run(each), seen(each, told=[end, failed])) == []
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_report_says_how_many_ends_were_told(width: int) -> None:
+    shown = " ".join(line.strip() for line in printed(report(), width))
+
+    assert "✓ 58 ends told, verified with Standard Webhooks' own library; 5 came again, with the same id" in shown
 
 
 def test_dead_letters_are_counted_by_job_or_by_the_platform_that_signs(elsewhere: Elsewhere) -> None:
@@ -609,7 +664,7 @@ def adopted(provider: str, job_id: str, **changes: Any) -> JobView:
 def others_found(elsewhere: Elsewhere, others: Sequence[JobView]) -> dict[tuple[str, Row], Sequence[str]]:
     last_step = {platform.provider: platform.scenarios[0].plan[-1] for platform in PLATFORMS}
     begun = {provider: f"{last_step[provider]}-1" for provider in SIGNING}
-    found = Evidence(FakeQueues([]), elsewhere, FakeJobs(others))  # type: ignore[arg-type]
+    found = Evidence(FakeQueues([]), elsewhere, FakeJobs(others), Receiver())  # type: ignore[arg-type]
     findings = found.of_other_jobs([ended_run(each) for each in SCENARIOS], begun)
     return {(finding.provider, finding.row): finding.differences for finding in findings}
 
@@ -678,9 +733,10 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_job_is_sent_once_and_followed_to_its_end() -> None:
     api, runs = FakeApi(), [Run(scenario=each) for each in SCENARIOS]
 
-    demonstration._follow(api, runs, lambda: None)  # type: ignore[arg-type]
+    demonstration._follow(api, runs, lambda: None, notify_url="http://127.0.0.1/notices")  # type: ignore[arg-type]
 
     assert [verdict.of_job(run) for run in runs] == [[]] * len(runs)
+    assert {request["notify_url"] for _, request in api.created} == {"http://127.0.0.1/notices"}
     assert len({key for key, _ in api.created}) == len(api.created) == len(SCENARIOS)
     assert (api.retried, api.canceled) == (["videodb/outage.mp4"], ["apivideo/stuck-rendition.mp4"])
 
@@ -690,7 +746,7 @@ def test_nothing_is_waited_for_longer_than_the_limit(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(demonstration, "LIMIT_SECONDS", 0)
     run = Run(scenario=SCENARIOS[0])
 
-    demonstration._follow(FakeApi(), [run], lambda: None)  # type: ignore[arg-type]
+    demonstration._follow(FakeApi(), [run], lambda: None, notify_url="")  # type: ignore[arg-type]
 
     assert verdict.of_job(run) == ["it was never sent"]
 
@@ -951,7 +1007,8 @@ def report(
         Finding(provider="videodb", row=Row.FORGED, count=1, differences=()),
         Finding(provider="twelvelabs", row=Row.FORGED, count=4, differences=others),
     ]
-    return Report(results=results, others=findings, differences=differences, seconds=41.4)
+    notices = Notices(told=58, told_again=5, refused=0)
+    return Report(results=results, others=findings, notices=notices, differences=differences, seconds=41.4)
 
 
 def printed(told: Report, width: int) -> list[str]:

@@ -12,6 +12,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
@@ -40,6 +41,11 @@ def number(name: str) -> int:
     return int(setting(name))
 
 
+def may_notify_private() -> bool:
+    """Whether notices may go to private addresses, and unencrypted: only in a stack on one machine."""
+    return setting("NOTIFY_ALLOW_PRIVATE") == "true"
+
+
 def steps_queue_url(provider: str) -> str:
     """The queue of a platform's steps; each platform has its own."""
     return setting(f"{provider.upper()}_STEPS_QUEUE_URL")
@@ -65,9 +71,14 @@ def lambda_() -> "LambdaClient":
     return boto3.client("lambda", config=_PATIENT)
 
 
+@cache
+def events() -> "EventBridgeClient":
+    return boto3.client("events", config=_QUICK)
+
+
 def forget() -> None:
     """Drop the clients, so that the next use makes them anew."""
-    for made in (dynamodb, sqs, secretsmanager, lambda_):
+    for made in (dynamodb, sqs, secretsmanager, lambda_, events):
         made.cache_clear()
 
 

@@ -1,0 +1,153 @@
+"""Tells that something has ended: on the stack's event bus, or with a signed request to a URL."""
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from video_jobs import destinations, secrets, settings, webhooks
+from video_jobs.destinations import ForbiddenError
+from video_jobs.notices import Notice
+
+SOURCE = "video-jobs"
+WAITS = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 12 * 3600, 12 * 3600, 12 * 3600)
+"""Seconds after each attempt but the last: Standard Webhooks' schedule, as far as a message can wait."""
+LONGEST_WAIT = 12 * 3600 - 120
+"""Seconds: SQS counts its 12 hours from when the message was received."""
+JITTER = 0.1
+"""So that receivers that were away are not called by all at the same moment."""
+
+logger = Logger(serialize_stacktrace=False)
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+class Outcome(StrEnum):
+    """What became of an attempt."""
+
+    TOLD = "told"
+    GONE = "gone"  # the receiver wants no more of it: 410
+    FORBIDDEN = "forbidden"  # nobody may have us send there
+    FAILED = "failed"
+
+
+class NotTakenError(Exception):
+    """The receiver did not take it this time."""
+
+    def __init__(self, message: str, *, wait_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+        """How long it asked us to wait."""
+
+
+def tell(record: SQSRecord) -> None:
+    """Tell it, or leave it in the queue for longer and longer, and then to its dead letters."""
+    logger.clear_state()
+    received = int(record.attributes.approximate_receive_count)
+    logger.append_keys(attempt=received)
+    to = "unknown"
+    try:
+        notice = Notice.model_validate_json(record.body)
+        to = notice.to
+        logger.append_keys(to=to, event_id=notice.event_id, **_about(notice))
+        outcome = _WAYS[notice.to](notice)
+    except Exception as error:
+        logger.warning("not taken", exc_info=not isinstance(error, NotTakenError), extra={"reason": str(error)})
+        _count(to, Outcome.FAILED)
+        _come_again(record, received, asked=error.wait_seconds if isinstance(error, NotTakenError) else 0.0)
+        raise
+    logger.info(outcome)
+    _count(to, outcome)
+
+
+def _about(notice: Notice) -> dict[str, str]:
+    """Which job or batch it is about, for the log."""
+    event = json.loads(notice.event)
+    data = event.get("data", {})
+    return {"type": event["type"]} | {name: data[name] for name in ("job_id", "batch_id") if name in data}
+
+
+def put_on_bus(notice: Notice) -> Outcome:
+    event = json.loads(notice.event)
+    detail = json.dumps({"id": notice.event_id, **event}, separators=(",", ":"))
+    answer = settings.events().put_events(
+        Entries=[
+            {
+                "EventBusName": settings.setting("EVENT_BUS"),
+                "Source": SOURCE,
+                "DetailType": event["type"],
+                "Detail": detail,
+            }
+        ]
+    )
+    if answer["FailedEntryCount"]:
+        raise NotTakenError(f"the event bus did not take it: {answer['Entries'][0].get('ErrorCode')}")
+    return Outcome.TOLD
+
+
+def post(notice: Notice) -> Outcome:
+    """Send it once. Of the URL only the host is logged: there may be a secret in the rest."""
+    private = settings.may_notify_private()
+    body = notice.event.encode()
+    try:
+        to = destinations.destination(notice.url or "", private=private)
+        logger.append_keys(host=to.host)
+        headers = webhooks.signed(notice.event_id, int(time.time()), body, keys=_keys().values())
+        answer = webhooks.post(to, body, {"content-type": "application/json", **headers}, private=private)
+    except ForbiddenError as error:
+        # not among the dead letters: nothing that we can mend would make it go
+        logger.error("forbidden", extra={"reason": str(error)})
+        return Outcome.FORBIDDEN
+    except (destinations.NoConnectionError, webhooks.NoAnswerError) as error:
+        raise NotTakenError(str(error)) from None
+    if answer.ok:
+        return Outcome.TOLD
+    if answer.status == 410:
+        return Outcome.GONE
+    wait = webhooks.seconds_asked(answer.retry_after, now=datetime.now(UTC))
+    raise NotTakenError(f"answered {answer.status}", wait_seconds=wait)
+
+
+_WAYS: Mapping[str, Callable[[Notice], Outcome]] = {"bus": put_on_bus, "url": post}
+
+
+def _keys() -> dict[str, bytes]:
+    """All keys, by name: receivers know one of them or another. One that is none is left out, and logged."""
+    keys: dict[str, bytes] = {}
+    for name, secret in secrets.values("NOTIFY_SECRETS").items():
+        try:
+            keys[name] = webhooks.key_of(secret)
+        except webhooks.UnusableKeyError as error:
+            logger.error("unusable key", extra={"key_name": name, "reason": str(error)})
+    if not keys:
+        raise secrets.SecretUnavailableError("the secret of notices has no key: base64 of 24 to 64 bytes")
+    return keys
+
+
+def _come_again(record: SQSRecord, received: int, *, asked: float) -> None:
+    """Set when the message comes again; after the last attempt at once, and to the dead letters."""
+    wait = 0.0
+    if received <= len(WAITS):
+        wait = min(max(WAITS[received - 1] * random.uniform(1 - JITTER, 1 + JITTER), asked), LONGEST_WAIT)
+    settings.sqs().change_message_visibility(
+        QueueUrl=settings.setting("NOTICES_QUEUE_URL"),
+        ReceiptHandle=record.receipt_handle,
+        VisibilityTimeout=math.ceil(wait),
+    )
+
+
+def _count(to: str, outcome: Outcome) -> None:
+    with single_metric(name="Notices", unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension(name="to", value=to)
+        metric.add_dimension(name="outcome", value=outcome)
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    return process_partial_response(event=event, record_handler=tell, processor=processor, context=context)

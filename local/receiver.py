@@ -1,0 +1,102 @@
+"""Somebody who wants to know what has ended: takes notices on loopback, and verifies them with the official library."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+
+from standardwebhooks import Webhook, WebhookVerificationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from local.platforms.loopback import LoopbackServer
+from local.stack import LocalStack
+
+PATH = "/notices"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event that was verified."""
+
+    event_id: str
+    kind: str
+    """job.succeeded, for example."""
+    moment: str
+    """When that was: UTC, ISO 8601."""
+    data: Mapping[str, Any]
+
+    @property
+    def job_id(self) -> str | None:
+        return self.data.get("job_id")
+
+
+class Receiver:
+    """A receiver between `with` and its end. Until it is told whom to trust, it refuses all.
+
+    `falters_every`: of so many events it has one sent again, as if it had been too busy for it (0: none).
+    """
+
+    def __init__(self, *, falters_every: int = 0) -> None:
+        self._falters_every = falters_every
+        self._secret: str | None = None
+        self._told: dict[str, Told] = {}
+        self._attempts = Counter[str]()
+        self.refused = 0
+        """How many requests nobody had signed whom it trusts."""
+        routes = [Route(PATH, self._take, methods=["POST"])]
+        self._server = LoopbackServer(Starlette(routes=routes), name="receiver")
+
+    @property
+    def url(self) -> str:
+        """What to give as notify_url; known when it runs."""
+        return f"{self._server.url}{PATH}"
+
+    @property
+    def told(self) -> list[Told]:
+        """Each event once, in the order in which they came."""
+        return list(self._told.values())
+
+    @property
+    def told_again(self) -> int:
+        """How many events came more than once, with the same id."""
+        return sum(attempts > 1 for attempts in self._attempts.values())
+
+    def trust(self, stack: LocalStack) -> None:
+        """Believe what this stack signs."""
+        answer = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["NotifySecretsName"])
+        self._secret = json.loads(answer["SecretString"])["default"]
+
+    async def _take(self, request: Request) -> Response:
+        body = await request.body()
+        try:
+            event = self._verified(body, dict(request.headers))
+        except WebhookVerificationError:
+            self.refused += 1
+            return Response(status_code=HTTPStatus.UNAUTHORIZED)
+        event_id = request.headers["webhook-id"]
+        self._attempts[event_id] += 1
+        if self._attempts[event_id] == 1 and self._falters_every and len(self._attempts) % self._falters_every == 0:
+            return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "1"})
+        self._told.setdefault(event_id, Told(event_id, event["type"], event["timestamp"], event["data"]))
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    def _verified(self, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+        if self._secret is None:
+            raise WebhookVerificationError("nobody is trusted yet")
+        event: dict[str, Any] = Webhook(self._secret).verify(body, headers)
+        return event
+
+    def __enter__(self) -> Self:
+        self._server.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.__exit__(kind, error, trace)

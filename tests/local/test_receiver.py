@@ -1,0 +1,87 @@
+"""The receiver believes only what the stack has signed, and counts each event once."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import urllib3
+from standardwebhooks import Webhook
+
+from local.receiver import Receiver, Told
+
+SECRET = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, or so").decode()
+STRANGERS_SECRET = "whsec_" + base64.b64encode(b"another key of thirty-two bytes!").decode()
+EVENT = {"type": "job.succeeded", "timestamp": "2026-11-01T12:00:00.000Z", "data": {"job_id": "job-1"}}
+
+
+class FakeStack:
+    """A stack that has the secret, where its output says."""
+
+    outputs = {"NotifySecretsName": "the-secret"}  # noqa: RUF012
+
+    def client(self, service: str) -> Any:
+        assert service == "secretsmanager"
+        held = {"the-secret": {"SecretString": json.dumps({"default": SECRET})}}
+        return SimpleNamespace(get_secret_value=lambda *, SecretId: held[SecretId])  # noqa: N803
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        made.trust(FakeStack())  # type: ignore[arg-type]
+        yield made
+
+
+def send(
+    to: Receiver, event_id: str = "evt_1", *, secret: str = SECRET, body: str = json.dumps(EVENT), **changes: str
+) -> int:
+    """The status that a notice is answered with."""
+    moment = datetime.now(UTC)
+    headers = {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": Webhook(secret).sign(event_id, moment, body),
+    }
+    with urllib3.PoolManager(timeout=10, retries=False) as connections:
+        return connections.request("POST", to.url, body=body.encode(), headers=headers | changes).status
+
+
+def test_what_the_stack_signs_is_told_once_however_often_it_comes(receiver: Receiver) -> None:
+    assert [send(receiver), send(receiver), send(receiver, "evt_2")] == [204, 204, 204]
+
+    assert receiver.told == [
+        Told("evt_1", "job.succeeded", "2026-11-01T12:00:00.000Z", {"job_id": "job-1"}),
+        Told("evt_2", "job.succeeded", "2026-11-01T12:00:00.000Z", {"job_id": "job-1"}),
+    ]
+    assert [told.job_id for told in receiver.told] == ["job-1", "job-1"]
+    assert (receiver.told_again, receiver.refused) == (1, 0)
+
+
+def test_what_others_sign_and_what_was_changed_is_refused(receiver: Receiver) -> None:
+    assert send(receiver, secret=STRANGERS_SECRET) == 401
+    assert send(receiver, **{"webhook-id": "evt_other"}) == 401
+    assert send(receiver, **{"webhook-timestamp": "1"}) == 401
+
+    assert (receiver.told, receiver.refused) == ([], 3)
+
+
+def test_nobody_is_believed_before_it_is_said_who_may_be() -> None:
+    with Receiver() as receiver:
+        assert send(receiver) == 401
+
+        assert (receiver.told, receiver.refused) == ([], 1)
+
+
+def test_one_in_so_many_has_to_be_told_again() -> None:
+    with Receiver(falters_every=2) as receiver:
+        receiver.trust(FakeStack())  # type: ignore[arg-type]
+
+        answers = [send(receiver, event_id) for event_id in ("a", "b", "b", "c", "d", "d", "b")]
+
+    assert answers == [204, 503, 204, 204, 503, 204, 204]
+    assert [told.event_id for told in receiver.told] == ["a", "b", "c", "d"]
+    assert receiver.told_again == 2
