@@ -6,13 +6,16 @@ Not the platforms' SDKs: what each lacks stands in docs/decisions.md.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import urllib3
 
 from video_jobs import jsontext, secrets, settings
 from video_jobs.faults import TransientError
 from video_jobs.jobs import JobError
+
+if TYPE_CHECKING:
+    from video_jobs.forms import FormFile
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=20)
 _pool = urllib3.PoolManager(timeout=_TIMEOUT, retries=False, maxsize=2)
@@ -62,7 +65,7 @@ class RestClient:
         path: str,
         *,
         body: Mapping[str, Any] | None = None,
-        fields: Mapping[str, str] | None = None,
+        fields: "Mapping[str, str | FormFile] | None" = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a JSON body, or a form's fields as multipart/form-data, or neither.
@@ -79,7 +82,7 @@ class RestClient:
         method: str,
         path: str,
         body: Mapping[str, Any] | None,
-        fields: Mapping[str, str] | None,
+        fields: "Mapping[str, str | FormFile] | None",
         headers: Mapping[str, str] | None,
         *,
         api_key: str,
@@ -99,13 +102,16 @@ class RestClient:
         except urllib3.exceptions.HTTPError as error:
             raise self.unavailable(f"no answer from {self.platform}: {type(error).__name__}") from None
         if answer.status == 429 or answer.status >= 500:
-            raise self.unavailable(f"{self.platform} answered {answer.status}", wait=self.wait(answer.headers))
-        found = _json_object(answer.data)
+            raise self.unavailable(
+                f"{self.platform} answered {answer.status}", wait=self.wait(answer.headers), status=answer.status
+            )
+        # what was deleted has nothing to say
+        found = {} if method == "DELETE" and not answer.data else _json_object(answer.data)
         if found is None and 200 <= answer.status < 300:
             raise self.unavailable(f"{self.platform} answered {answer.status} with something that is not JSON")
         return Answer(status=answer.status, body=found or {}, headers=answer.headers)
 
-    def unavailable(self, message: str, *, wait: float | None = None) -> TransientError:
+    def unavailable(self, message: str, *, wait: float | None = None, status: int | None = None) -> TransientError:
         """A fault that passes, with the error that a step gets once its attempts are used up."""
         error = JobError(
             code="platform_unavailable",
@@ -114,7 +120,7 @@ class RestClient:
             action=f"Retry when {self.platform} is available again",
             retryable=True,
         )
-        return TransientError(error, wait_seconds=wait)
+        return TransientError(error, wait_seconds=wait, status=status, rate_limited=status == 429)
 
     def _api_key(self, *, newer: bool = False) -> str | None:
         """The API key; with `newer` as it is now, or None if it was read a moment ago.

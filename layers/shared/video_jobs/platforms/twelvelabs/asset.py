@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 STEP = "asset"
 
-type UserMetadata = dict[str, str | int | FiniteFloat | bool]
-"""Names and values of one's own (SDK 1.3.6: texts, numbers and booleans)."""
+type UserMetadata = dict[str, str | int | FiniteFloat | bool | list[str]]
+"""Names and values of one's own (SDK 1.3.6: texts, numbers, booleans and lists of texts)."""
 
 ASSET = Awaited(
     name="asset_id",

@@ -5,12 +5,15 @@ Not its SDK: that waits ten minutes for an answer, and for a task without end (s
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.platforms.rest import Answer, RestClient, retry_after
 from video_jobs.platforms.twelvelabs import errors
+
+if TYPE_CHECKING:
+    from video_jobs.forms import FormFile
 
 # What the SDK of TwelveLabs sends again, besides 429 and 5xx.
 _PASSING_STATUSES = (408, 409)
@@ -75,6 +78,13 @@ class TwelveLabs:
         """Have a source fetched and indexed. No document says that this call knows an idempotency key."""
         return self._call("POST", "/tasks", fields=fields)
 
+    def upload_task(self, fields: Mapping[str, str], file: "FormFile") -> dict[str, Any]:
+        """Hand a file over, and have it indexed."""
+        return self._call("POST", "/tasks", fields={**fields, "video_file": file})
+
+    def delete_task(self, task_id: str) -> None:
+        self._call("DELETE", f"/tasks/{_part(task_id)}")
+
     def task(self, task_id: str) -> dict[str, Any]:
         return self._call("GET", f"/tasks/{_part(task_id)}")
 
@@ -88,7 +98,7 @@ class TwelveLabs:
         path: str,
         *,
         body: Mapping[str, Any] | None = None,
-        fields: Mapping[str, str] | None = None,
+        fields: "Mapping[str, str | FormFile] | None" = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
@@ -101,10 +111,10 @@ class TwelveLabs:
 def _fault(answer: Answer) -> TransientError | RefusedByPlatformError:
     error = errors.of_refusal(answer.body, status=answer.status)
     if error.code in errors.PASSING:
-        return TransientError(error, wait_seconds=wait(answer.headers))
+        return TransientError(error, wait_seconds=wait(answer.headers), status=answer.status)
     if answer.status in _PASSING_STATUSES:
         return _rest.unavailable(f"TwelveLabs answered {answer.status}: {error.message}", wait=wait(answer.headers))
-    return RefusedByPlatformError(error, status=answer.status)
+    return RefusedByPlatformError(error, status=answer.status, body=answer.body)
 
 
 def _part(name: str) -> str:

@@ -231,6 +231,12 @@ TASK_FAILED = KnownError(
     action="Read the message; check that the URL can be fetched and the file plays, then retry",
     retryable=True,
 )
+FILE_NOT_KEPT = KnownError(
+    code="file_not_kept",
+    cause="The job's video came as a file, which is passed on to TwelveLabs and kept nowhere",
+    action="Upload the file again, as a new task; or use a video_url, which can be tried again",
+    retryable=False,
+)
 INDEXING_FAILED = KnownError(
     code="indexing_failed",
     cause="TwelveLabs could not index the asset, and does not say why",
@@ -245,6 +251,11 @@ _BY_STATUS = {401: API_KEY_INVALID, 403: UNAUTHORIZED, 404: NOT_EXIST, 413: FILE
 def code_of(body: Mapping[str, Any]) -> str:
     """The code of a refusal, in either envelope; "" if it has none."""
     return _text(_envelope(body), "code")
+
+
+def message_of(body: Mapping[str, Any]) -> str:
+    """The words of a refusal, in either envelope; "" if it has none."""
+    return _text(_envelope(body), "message")
 
 
 def of_refusal(body: Mapping[str, Any], *, status: int) -> JobError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from video_jobs.jobs import Found, Ignored, Job, News, Step, StepRunning, Submitted
+from video_jobs.jobs import Found, Ignored, Job, News, Step, StepFailed, StepRunning, Submitted
 from video_jobs.platforms.twelvelabs import errors, statuses, waiting
 from video_jobs.platforms.twelvelabs.asset import UserMetadata, form
 from video_jobs.platforms.twelvelabs.payloads import FAILED, READY, Event, Id
@@ -21,7 +21,7 @@ STEP = "task"
 
 TASK = Awaited(
     name="task_id",
-    fields=("video_id", "index_id", "hls", "system_metadata"),
+    fields=("video_id", "index_id", "hls", "system_metadata", "estimated_time"),
     refs=("video_id",),
     reason="error_reason",  # in no document, but it was seen: github.com/twelvelabs-io/twelvelabs-js/issues/102
     failed=errors.TASK_FAILED,
@@ -57,14 +57,23 @@ def decide(event: Event) -> News | Ignored:
     return News(ref=task.id, step=STEP, part="status", word=word, good=good, identity=event.id)
 
 
-def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:
-    """Ask TwelveLabs to fetch and index the source. It knows no idempotency key: asked twice, it indexes twice."""
-    asked = _Asked.model_validate(job.options.get(STEP, {}))
-    answer = client.create_task({"video_url": job.source or "", **form(asked)})
+def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted | Found:
+    """Ask TwelveLabs to fetch and index the source. It knows no idempotency key: asked twice, it indexes twice.
+
+    A job without a source was one of a file, which went straight on to TwelveLabs with the request that brought it.
+    """
+    if job.source is None:
+        return Found(end=StepFailed(error=errors.FILE_NOT_KEPT.with_message("the file was not kept")), body={})
+    answer = client.create_task({"video_url": job.source, **asked(job)})
     task_id = waiting.named(answer, "_id")
     if task_id is None:
         raise client.unusable("TwelveLabs has made a task, and does not say its id")
     return Submitted(platform_job_id=task_id, platform_status=statuses.word(answer), refs=(task_id,))
+
+
+def asked(job: Job) -> dict[str, str]:
+    """The fields of the form that asks for the task, but for the video."""
+    return form(_Asked.model_validate(job.options.get(STEP, {})))
 
 
 def check(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | Found:
