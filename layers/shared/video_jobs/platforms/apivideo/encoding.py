@@ -161,15 +161,19 @@ class Status:
         return next((word for word in ("encoding", "waiting") if word in words), self.ingest or None)
 
 
+def read_rendition(quality: Mapping[str, Any]) -> Rendition:
+    """One of a status's `encoding.qualities`."""
+    return Rendition(
+        encoding=_word(quality, "type") or "hls", quality=_word(quality, "quality"), status=_word(quality, "status")
+    )
+
+
 def read(body: Mapping[str, Any]) -> Status:
     """A status, whichever document its words are from."""
     encoding = _part(body, "encoding")
     listed = encoding.get("qualities")
     qualities = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    renditions = tuple(
-        Rendition(encoding=_word(one, "type") or "hls", quality=_word(one, "quality"), status=_word(one, "status"))
-        for one in qualities
-    )
+    renditions = tuple(map(read_rendition, qualities))
     # it is playable as soon as the first asset is encoded
     playable = encoding.get("playable") is True or any(rendition.status == _ENCODED for rendition in renditions)
     return Status(ingest=_word(_part(body, "ingest"), "status"), playable=playable, renditions=renditions, body=body)
