@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local platforms invoke redrive callback-url webhooks test check format bench openapi clean
+.PHONY: help setup demo local platforms watch invoke redrive callback-url webhooks test check format bench bench-batch \
+	openapi clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +26,9 @@ platforms: $(READY) ## say what the simulated platforms do with a source, by its
 
 invoke: $(READY) ## run one function in Docker, against `make local`: EVENT=videodb/upload/video_success
 	@$(RUN) -m local.invoke --event '$(EVENT)'
+
+watch: $(READY) ## show how a batch comes along, until it has ended: BATCH=<batch_id> [STACK=video-jobs, in AWS]
+	@$(RUN) -m local.watch --batch '$(BATCH)' $(if $(STACK),--stack '$(STACK)')
 
 redrive: $(READY) ## move dead letters back to their queue: QUEUE=VideoDbSteps [STACK=video-jobs, in AWS]
 	@$(RUN) -m local.redrive --queue '$(QUEUE)' $(if $(STACK),--stack '$(STACK)')
@@ -51,6 +55,9 @@ format: $(READY) ## put imports and layout in order
 
 bench: $(READY) ## measure the stack on this machine
 	@$(RUN) -m local.bench
+
+bench-batch: $(READY) ## run a batch through the whole stack on this machine, and count what it takes [N=1000]
+	@$(RUN) -m local.bench_batch $(if $(N),--jobs '$(N)')
 
 openapi: $(READY) ## write the API's description from the code
 	@$(RUN) -m local.openapi
