@@ -1,5 +1,6 @@
 """From this folder to a stack in the emulator: build, deploy, routes, secrets."""
 
+import base64
 import fcntl
 import json
 import platform
@@ -57,6 +58,7 @@ def parameters(endpoint_url: str, given: Mapping[str, str | int]) -> dict[str, s
         "CallbackBaseUrl": api_url(endpoint_url),
         "CheckIntervalSeconds": 1,
         "SweepRate": "rate(1 minute)",
+        "NotifyAllowPrivate": "true",  # whoever is told is on this machine, too
     }
     return {name: str(value) for name, value in (platforms | ours | dict(given)).items()}
 
@@ -138,7 +140,7 @@ def set_concurrency_again(endpoint_url: str) -> None:
 def fill_secrets(endpoint_url: str, stack_outputs: Mapping[str, str]) -> str:
     """Gives the platforms' API keys, adds the key of the sample events, and returns a new key of the jobs API.
 
-    New, because ministack generates keys with quotes and blanks in them, whatever the template says.
+    New, as is the one of notices: ministack generates keys with quotes and blanks, whatever the template says.
     """
     secrets_manager = aws.client("secretsmanager", endpoint_url)
 
@@ -153,6 +155,7 @@ def fill_secrets(endpoint_url: str, stack_outputs: Mapping[str, str]) -> str:
     for output, secret in PLATFORM_SECRETS.items():
         write(output, secret)
     write("CallbackKeysSecret", read("CallbackKeysSecret") | {"samples": SAMPLE_CALLBACK_KEY})
+    write("NotifySecretsName", {"default": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"})
     api_key = secrets.token_hex(16)
     write("ApiKeysSecret", {"default": api_key})
     return api_key

@@ -12,6 +12,10 @@ from local.stack import LocalStack
 
 PORT = 4566
 JOB = '{"provider": "videodb", "source": "https://media.example.com/lecture.mp4"}'
+BATCH = (
+    '{"provider": "videodb", '
+    '"sources": ["https://media.example.com/lecture.mp4", "https://media.example.com/private.mp4"]}'
+)
 
 
 def main() -> None:
@@ -77,6 +81,8 @@ To paste into another terminal:
   curl -sS $API/jobs -H "$KEY"
   curl -sS $API/jobs/JOB_ID -H "$KEY"
   curl -sS $API/jobs/JOB_ID/events -H "$KEY"
+  curl -sS $API/batches -H "$KEY" -H 'content-type: application/json' -d '{BATCH}'
+  make watch BATCH=BATCH_ID
 """
 
 

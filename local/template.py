@@ -32,13 +32,13 @@ def functions(template: Path = TEMPLATE) -> dict[str, str]:
 
 
 def callbacks(template: Path = TEMPLATE) -> list[str]:
-    """Every callback, as `provider/callback`: the functions that anybody may call."""
+    """Every callback, as `provider/callback`: the functions that platforms call."""
     return sorted(
         resource["Properties"]["CodeUri"].removeprefix("functions/").rstrip("/")
         for resource in _load(template)["Resources"].values()
         if resource["Type"] == "AWS::Serverless::Function"
         and any(
-            event["Properties"].get("Auth") == {"Authorizer": "NONE"}
+            event["Properties"].get("Path", "").startswith("/callbacks/")
             for event in resource["Properties"].get("Events", {}).values()
         )
     )

@@ -30,7 +30,14 @@ STEPS_QUEUES = {
     "apivideo": "ApiVideoSteps",
     "apsaravideo": "ApsaraVideoSteps",
 }
-QUEUES = (*STEPS_QUEUES.values(), "VideoDbStepsDeadLetters", "Deliveries", "DeliveriesDeadLetters")
+QUEUES = (
+    *STEPS_QUEUES.values(),
+    "VideoDbStepsDeadLetters",
+    "Deliveries",
+    "DeliveriesDeadLetters",
+    "BatchWork",
+    "Notices",
+)
 WEBHOOK_SECRETS = {
     "twelvelabs": {"api_key": "tlk_test", "webhook": "whs_test", "webhook_previous": "whs_before"},
     "apivideo": {"api_key": "av-test", "webhook_test": "sig_sec_test", "webhook_other": "sig_sec_other"},
@@ -61,6 +68,7 @@ ENVIRONMENT = {
     "SIGNATURE_TOLERANCE_SECONDS": "300",
     "CHECK_INTERVAL_SECONDS": "0",  # a check is due at once: no test waits
     "STEP_DEADLINE_SECONDS": "3600",
+    "NOTIFY_ALLOW_PRIVATE": "false",
     **{name: value["Fn::Sub"] for name, value in _REDELIVER.items()},  # with references in place of names
 }
 
@@ -265,6 +273,8 @@ def deployed(
                 **{f"{provider.upper()}_STEPS_QUEUE_URL": urls[queue] for provider, queue in STEPS_QUEUES.items()},
                 "DELIVERIES_QUEUE_URL": urls["Deliveries"],
                 "DELIVERIES_DEAD_LETTERS_URL": urls["DeliveriesDeadLetters"],
+                "BATCHES_QUEUE_URL": urls["BatchWork"],
+                "NOTICES_QUEUE_URL": urls["Notices"],
             }
         )
         for name, values in {

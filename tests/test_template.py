@@ -110,14 +110,25 @@ def test_a_callback_can_be_redelivered(callback: str) -> None:
     assert sorted(invoked) == sorted(logical_id_of(name) for name in callbacks())
 
 
-def test_only_callbacks_are_open_to_strangers() -> None:
+CHECK_KEYS_THEMSELVES = ("api/tasks", "api/videos")
+"""They say no in their platform's own words, which API Gateway cannot."""
+
+
+def test_only_callbacks_and_functions_that_check_keys_themselves_are_open_to_strangers() -> None:
     open_routes = [
         event["Properties"]["Path"]
         for function in FUNCTIONS.values()
         for event in function.get("Events", {}).values()
         if event["Type"] == "HttpApi" and event["Properties"].get("Auth") == {"Authorizer": "NONE"}
     ]
-    assert sorted(open_routes) == sorted(f"/callbacks/{name.replace('_', '-')}" for name in callbacks())
+    checked = [
+        event["Properties"]["Path"]
+        for folder in CHECK_KEYS_THEMSELVES
+        for event in function_of(folder)["Events"].values()
+    ]
+    assert sorted(open_routes) == sorted([*(f"/callbacks/{name.replace('_', '-')}" for name in callbacks()), *checked])
+    for folder in CHECK_KEYS_THEMSELVES:
+        assert environment_of(folder)["API_KEYS_SECRET"] == {"Ref": "ApiKeys"}
     assert RESOURCES["Api"]["Properties"]["Auth"]["DefaultAuthorizer"] == "ApiKey"
 
 
@@ -152,14 +163,33 @@ def test_every_queue_is_consumed_or_holds_dead_letters_and_is_encrypted() -> Non
     assert all(queue["MessageRetentionPeriod"] == 14 * 86400 for queue in QUEUES.values())
 
 
+def metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """What an alarm watches: one metric, or several that it makes an expression of."""
+    return [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each] or [alarm]
+
+
 def test_dead_letters_and_standing_queues_raise_an_alarm_that_somebody_hears() -> None:
     watched = {
-        (refers_to(alarm["Dimensions"][0]["Value"]), alarm["MetricName"]): alarm
+        (refers_to(metric["Dimensions"][0]["Value"]), metric["MetricName"]): alarm
         for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        for metric in metrics(alarm)
     }
     for name, queue in QUEUES.items():
         metric = "ApproximateAgeOfOldestMessage" if "RedrivePolicy" in queue else "ApproximateNumberOfMessagesVisible"
         assert watched[name, metric]["AlarmActions"] == [{"Ref": "Alarms"}]
+
+
+def test_a_long_queue_of_steps_that_moves_raises_no_alarm() -> None:
+    # thousands of jobs of a batch wait for hours, and nothing is wrong
+    for name in (queue for queue in QUEUES if queue.endswith("Steps")):
+        alarm = of_type("AWS::CloudWatch::Alarm")[f"{name}AgeAlarm"]
+        assert {metric["MetricName"] for metric in metrics(alarm)} == {
+            "ApproximateAgeOfOldestMessage",
+            "NumberOfMessagesDeleted",
+        }
+        assert {refers_to(metric["Dimensions"][0]["Value"]) for metric in metrics(alarm)} == {name}
+        (told,) = (each for each in alarm["Metrics"] if each.get("ReturnData", True))
+        assert told["Expression"] == "IF(age > 3600 AND FILL(done, 0) == 0, 1, 0)"
 
 
 def test_the_lease_of_a_step_is_longer_than_its_worker_may_run() -> None:
@@ -169,6 +199,12 @@ def test_the_lease_of_a_step_is_longer_than_its_worker_may_run() -> None:
         if folder.endswith("/steps"):
             (queue,) = (taken for name, taken in consumers() if name == logical_id_of(folder))
             assert function_of(folder)["Timeout"] < LEASE_SECONDS < QUEUES[queue]["VisibilityTimeout"]
+
+
+def test_the_lease_of_a_file_that_is_passed_on_is_longer_than_its_request_may_take() -> None:
+    from video_jobs.platforms.twelvelabs.task_file import LEASE_SECONDS
+
+    assert function_of("api/tasks")["Timeout"] < LEASE_SECONDS
 
 
 def test_a_worker_may_send_to_its_own_queue_for_as_long_as_a_step_runs() -> None:
@@ -211,11 +247,20 @@ def test_roles_grant_exactly_what_their_functions_call() -> None:
         "ApsaraVideoCallbackRole": {"sqs:SendMessage"} | SECRET,
         "ApsaraVideoStepsRole": STEPS | TAKES_OVER,
         "RedeliverRole": {"lambda:InvokeFunction", "sqs:ChangeMessageVisibility"} | EVENT_SOURCE,
-        "SweepRole": {"dynamodb:Query", "dynamodb:UpdateItem", "sqs:SendMessage"},
+        "BatchesRole": {"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "sqs:SendMessage"}
+        | {"sqs:ChangeMessageVisibility"}
+        | EVENT_SOURCE,
+        "NotifyRole": {"events:PutEvents", "sqs:ChangeMessageVisibility"} | SECRET | EVENT_SOURCE,
+        "SweepRole": {"dynamodb:Query", "dynamodb:UpdateItem", "sqs:SendMessage", "sqs:GetQueueAttributes"},
         "ApiAuthorizerRole": SECRET,
         "JobsApiRole": TRANSACTION | {"dynamodb:DeleteItem", "dynamodb:Query", "sqs:SendMessage"},
+        "BatchesApiRole": {"dynamodb:Query", "sqs:SendMessage"},
+        "TasksApiRole": {"dynamodb:DeleteItem", "dynamodb:Query", "sqs:SendMessage"} | SECRET,
+        "VideosApiRole": {"dynamodb:GetItem", "dynamodb:Query"} | SECRET,
+        "MediaApiRole": {"dynamodb:Query", "dynamodb:BatchGetItem"},
     }
     assert granted("RecordCallbacks") == TRANSACTION | {"sqs:SendMessage"}
+    assert granted("EndJobs") == TRANSACTION | {"dynamodb:Query", "sqs:SendMessage"}
 
 
 def test_a_platforms_functions_may_read_its_own_secret_and_send_to_its_own_queue_alone() -> None:
@@ -230,7 +275,7 @@ def test_every_function_has_a_role_of_the_stack_that_lets_it_write_its_log() -> 
     # without one SAM would attach a managed policy that allows logging, and taking from queues, everywhere
     for function in FUNCTIONS.values():
         policies = [refers_to(policy) for policy in ROLES[refers_to(function["Role"])]["ManagedPolicyArns"]]
-        assert policies in (["WriteLogs"], ["WriteLogs", "RecordCallbacks"])
+        assert policies in (["WriteLogs"], ["WriteLogs", "RecordCallbacks"], ["WriteLogs", "EndJobs"])
 
 
 def test_alibabas_sdk_goes_to_the_functions_that_sign_requests_to_alibaba_and_nowhere_else() -> None:

@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from local import openapi
 from tests.api.calls import call
-from tests.cloudformation import RESOURCES, ROOT
+from tests.cloudformation import ROOT, of_type
 from tests.stack import Stack
 
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "docs/openapi.json").read_text())
@@ -58,8 +58,14 @@ def test_the_document_is_openapi_3_1() -> None:
 
 
 def test_its_operations_are_the_routes_of_the_template() -> None:
-    events = RESOURCES["JobsApi"]["Properties"]["Events"].values()
-    routes = {(event["Properties"]["Method"], event["Properties"]["Path"]) for event in events}
+    folders = {f"functions/api/{function}" for function in openapi.FUNCTIONS}
+    events = [
+        event["Properties"]
+        for function in of_type("AWS::Serverless::Function").values()
+        if function["CodeUri"] in folders
+        for event in function["Events"].values()
+    ]
+    routes = {(event["Method"], event["Path"]) for event in events}
 
     assert {(method, path) for method, path, _ in operations()} == routes
 
@@ -73,6 +79,13 @@ def test_operations_have_names_for_those_who_generate_clients() -> None:
         ("retryJob", "jobs"),
         ("listEvents", "events"),
         ("replayEvent", "events"),
+        ("createBatch", "batches"),
+        ("showBatch", "batches"),
+        ("cancelBatch", "batches"),
+        ("retryBatch", "batches"),
+        ("addToBatch", "batches"),
+        ("listBatchJobs", "batches"),
+        ("showVideo", "videodb"),
     }
 
 
@@ -101,6 +114,14 @@ def test_errors_are_problems_unless_api_gateway_says_them() -> None:
 
 def test_schemas_of_the_framework_that_we_never_answer_with_are_not_in_it() -> None:
     assert not [name for name in DOCUMENT["components"]["schemas"] if "Validation" in name]
+
+
+def test_functions_that_mean_different_things_by_one_name_are_noticed() -> None:
+    merged = {"paths": {}, "components": {"schemas": {"Page": {"type": "object"}}}}
+    other = {"paths": {}, "components": {"schemas": {"Page": {"type": "array"}}}}
+
+    with pytest.raises(SystemExit, match="Page"):
+        openapi._merge(merged, other)
 
 
 def test_every_schema_is_used() -> None:

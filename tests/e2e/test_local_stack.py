@@ -2,100 +2,15 @@
 
 import base64
 import json
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pytest
-import urllib3
 
-from local.platforms.simulated import SimulatedPlatforms
-from local.platforms.videodb import SimulatedVideoDb
-from local.stack import LocalStack
 from tests.cloudformation import ROOT
+from tests.e2e.deployment import Deployment, eventually, http
 
-pytestmark = pytest.mark.xdist_group("local stack")  # one deployment for all of it
-
-PATIENCE_SECONDS = 240
-"""How long anything may take before a test gives up: no promise about speed, only an end."""
 SAMPLES = ROOT / "events" / "videodb"
-http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=35), retries=False)
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """A deployed stack, the platforms that it talks to, and a caller with an API key."""
-
-    stack: LocalStack
-    platforms: SimulatedPlatforms
-
-    @property
-    def videodb(self) -> SimulatedVideoDb:
-        return self.platforms.videodb
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        answer = http.request(
-            method,
-            self.stack.api_url + path,
-            body=None if body is None else json.dumps(body),
-            headers={"x-api-key": self.stack.api_key, "content-type": "application/json"} | headers,
-        )
-        return answer.status, json.loads(answer.data) if answer.data else None
-
-    def create(self, source: str, *, provider: str = "videodb", **wishes: Any) -> str:
-        url = f"https://media.example.com/{source}"
-        status, job = self.call("POST", "/jobs", {"provider": provider, "source": url, **wishes})
-        assert status == 201, job
-        return str(job["job_id"])
-
-    def ended(self, job_id: str) -> dict[str, Any]:
-        """The job, once it has ended."""
-
-        def end() -> dict[str, Any] | None:
-            _, job = self.call("GET", f"/jobs/{job_id}")
-            return job if job["status"] in ("succeeded", "failed", "canceled") else None
-
-        return eventually(end)
-
-    def events(self, job_id: str) -> list[dict[str, Any]]:
-        _, page = self.call("GET", f"/jobs/{job_id}/events?limit=100")
-        events: list[dict[str, Any]] = page["events"]
-        return events
-
-    def dead_letters(self) -> list[dict[str, Any]]:
-        queue = self.stack.outputs["DeliveriesDeadLettersQueue"]
-        answer = self.stack.client("sqs").receive_message(
-            QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0, WaitTimeSeconds=1
-        )
-        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
-
-
-def eventually[T](find: Callable[[], T | None]) -> T:
-    """What `find` finds, as soon as it finds something."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (found := find()) is None:
-        assert time.monotonic() < deadline, "gave up"
-        time.sleep(0.2)
-    return found
-
-
-@pytest.fixture(scope="module")
-def deployment() -> Iterator[Deployment]:
-    with (
-        SimulatedPlatforms(pace=0.1) as platforms,
-        LocalStack(
-            name="test",
-            parameters={
-                **platforms.parameters,
-                "CheckIntervalSeconds": 1,
-                **{f"{name}Concurrency": 2 for name in ("VideoDb", "TwelveLabs", "ApiVideo", "ApsaraVideo")},
-            },
-        ) as stack,
-    ):
-        platforms.connect(stack)
-        yield Deployment(stack, platforms)
 
 
 def outcomes(job: dict[str, Any]) -> dict[str, str]:

@@ -249,8 +249,8 @@ def test_no_sample_holds_a_secret(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in SQS_SAMPLES if name.startswith("videodb/steps/")])
 def test_a_worker_takes_its_samples_and_leaves_the_ended_job_alone(local_stack: Stack, name: str) -> None:
     local_stack.send("videodb/upload", read("videodb/upload/video_success"))
+    local_stack.work("VideoDbSteps", handler("videodb/steps"))  # which tells the job's end
     before = local_stack.items()
-    local_stack.messages("VideoDbSteps")
 
     answer = handler("videodb/steps")(read(name), Context())
 
@@ -274,6 +274,17 @@ def test_the_kept_sample_is_recorded_when_it_is_redelivered(stack: Stack, functi
     assert [item["status"] for item in stack.items("JOB#sample-upload-video_success") if item["sk"] == "JOB"] == [
         "succeeded"
     ]
+
+
+def test_the_notify_sample_is_told_on_the_bus(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.events().create_event_bus(Name="bus")
+    monkeypatch.setenv("EVENT_BUS", "bus")
+    stack.calls.clear()
+
+    answer = handler("pipeline/notify")(read("pipeline/notify/bus"), Context())
+
+    assert answer == {"batchItemFailures": []}
+    assert stack.calls == ["events.PutEvents"]
 
 
 def test_the_schedule_sweeps(stack: Stack) -> None:
@@ -326,6 +337,73 @@ def test_the_show_sample_shows_the_job_of_the_upload_sample(local_stack: Stack) 
 
     assert (before["statusCode"], answer["statusCode"]) == (404, 200)
     assert json.loads(answer["body"])["status"] == "succeeded"
+
+
+def test_the_samples_of_batches_make_one_show_it_and_do_not_end_it_too_early(stack: Stack) -> None:
+    batches = handler("api/batches")
+    before = batches(read("api/batches/show"), Context())
+
+    made = [batches(read("api/batches/create"), Context()) for _ in range(2)]
+    assert handler("pipeline/batches")(read("pipeline/batches/settle"), Context()) == {"batchItemFailures": []}
+    shown = batches(read("api/batches/show"), Context())
+
+    assert (before["statusCode"], shown["statusCode"]) == (404, 200)
+    assert [answer["statusCode"] for answer in made] == [201, 201]
+    assert made[0]["body"] == made[1]["body"] == shown["body"]
+    assert json.loads(shown["body"])["status"] == "running"
+
+
+def test_the_samples_of_tasks_make_one_show_it_and_list_it(stack: Stack) -> None:
+    def tasks(name: str) -> Any:
+        answer = handler("api/tasks")(read(f"api/tasks/{name}"), Context())
+        return answer["statusCode"], json.loads(answer["body"])
+
+    assert tasks("create")[0] == 401
+    settings.secretsmanager().put_secret_value(
+        SecretId="API_KEYS_SECRET", SecretString=json.dumps({"samples": PLACEHOLDER})
+    )
+    secrets.forget()
+    before, _ = tasks("retrieve")
+    made = [tasks("create") for _ in range(2)]
+    after, shown = tasks("retrieve")
+
+    assert (before, after) == (404, 200)
+    assert made == [(201, {"_id": shown["_id"]})] * 2
+    assert [task["_id"] for task in tasks("list")[1]["data"]] == [shown["_id"]]
+
+
+def test_the_samples_of_videos_log_in_and_show_the_status_of_the_printed_callbacks_video(stack: Stack) -> None:
+    videos = handler("api/videos")
+    refused = [videos(read(f"api/videos/{name}"), Context())["statusCode"] for name in ("login", "status")]
+    settings.secretsmanager().put_secret_value(
+        SecretId="API_KEYS_SECRET", SecretString=json.dumps({"samples": PLACEHOLDER})
+    )
+    secrets.forget()
+    before = videos(read("api/videos/status"), Context())
+    printed = read("apivideo/encoding_quality_completed/printed")
+    settings.secretsmanager().put_secret_value(
+        SecretId="APIVIDEO_SECRET", SecretString=json.dumps(signing.SAMPLE_SECRETS["apivideo"])
+    )
+    assert stack.send("apivideo/encoding_quality_completed", printed)["outcome"] == "adopted"
+
+    answers = [videos(read(f"api/videos/{name}"), Context()) for name in ("login", "status")]
+
+    assert (refused, before["statusCode"]) == ([400, 401], 404)
+    assert [answer["statusCode"] for answer in answers] == [200, 200]
+    assert json.loads(answers[1]["body"])["encoding"]["qualities"] == [
+        {"type": "hls", "quality": "720p", "status": "encoded"}
+    ]
+
+
+def test_the_media_sample_shows_the_video_of_the_upload_sample(local_stack: Stack) -> None:
+    media = handler("api/media")
+    before = media(read("api/media/show"), Context())
+    local_stack.send("videodb/upload", read("videodb/upload/video_success"))
+
+    answer = media(read("api/media/show"), Context())
+
+    assert (before["statusCode"], answer["statusCode"]) == (404, 200)
+    assert json.loads(answer["body"])["collection_id"] == "c-**"
 
 
 def test_every_function_of_the_stack_has_a_sample() -> None:

@@ -185,6 +185,7 @@ class TestWhoseTheyAre:
         event = replace(said("checked"), attempt=1, via="check", identity=None)
         store.record("job-1", event, DONE.end)
         store.end(found(), JobStatus.SUCCEEDED)
+        store.concluded(found())
         store.delete(found())
 
         assert tell(body="late") == (Recorded.STALE, "job-1")

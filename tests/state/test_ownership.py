@@ -43,6 +43,7 @@ def test_a_reference_leads_to_the_job_that_had_it_last(stack: Stack) -> None:
         store.create(new_job(job_id, plan=["index_scenes"]))
         store.record(job_id, about("index_scenes"), StepSucceeded(refs=("the-same-index",)))
         store.end(found(job_id), JobStatus.SUCCEEDED)
+        store.concluded(found(job_id))
 
     assert [item["job_id"] for item in stack.items("REF#")] == ["job-2"]
     store.delete(found("job-2"))
@@ -50,7 +51,7 @@ def test_a_reference_leads_to_the_job_that_had_it_last(stack: Stack) -> None:
     assert [item["job_id"] for item in stack.items("REF#")] == ["job-2"]
 
 
-def test_an_adopted_job_that_fails_in_the_end_is_not_open_any_more(stack: Stack) -> None:
+def test_an_adopted_job_that_fails_in_the_end_is_open_until_that_is_told(stack: Stack) -> None:
     assert store.record("job-1", about("upload"), StepFailed(error=fault())) == Recorded.ADOPTED
     assert store.record("job-1", about("upload", '{"taken": "back"}'), StepSucceeded()) == Recorded.RECORDED
 
@@ -58,5 +59,5 @@ def test_an_adopted_job_that_fails_in_the_end_is_not_open_any_more(stack: Stack)
 
     (job,) = (item for item in stack.items("JOB#job-1") if item["sk"] == "JOB")
     assert job["status"] == JobStatus.FAILED
-    assert "open" not in job
-    assert {"ended_at", "expires_at"} <= set(job)
+    assert {"ended_at", "expires_at", "open", "due_at"} <= set(job)
+    assert (job["ends"], job["announced"]) == (2, 0)

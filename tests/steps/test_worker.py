@@ -1,6 +1,7 @@
 """What a platform's worker promises: each step is asked for, asked after, tried again, and brought to an end."""
 
 import json
+import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 from botocore.client import BaseClient
-from video_jobs import settings, steps, store
+from video_jobs import queues, settings, steps, store
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.jobs import Found, Job, Step, StepFailed, StepRunning, StepStatus, StepSucceeded, Submitted, timestamp
 from video_jobs.platforms.videodb import plan
@@ -421,6 +422,173 @@ def test_what_the_platform_refuses_fails_at_once(scene: Scene) -> None:
     assert (len(scene.script.submitted), scene.hidden) == (1, [])
     (event,) = store.events("job-1", limit=10).items
     assert json.loads(event["body"]) == {"message": "Invalid media type", "http_status": 400}
+
+
+# --- Rate limits -----------------------------------------------------------------------------------------------------
+
+
+def no_room(wait: float | None = None) -> TransientError:
+    """The platform's rate limit is reached."""
+    return TransientError(fault("platform_unavailable", "VideoDB answered 429"), wait_seconds=wait, rate_limited=True)
+
+
+@pytest.fixture
+def moment(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The store's clock stands still, and no deadline is near."""
+    moment = datetime(2026, 11, 2, tzinfo=UTC)
+    monkeypatch.setattr(store.table, "now", lambda: moment)
+    monkeypatch.setenv("STEP_DEADLINE_SECONDS", str(10**9))
+    return moment
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_rate_limit_uses_up_no_attempt(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "LARGEST_DELAY_SECONDS", 0)
+    scene.script.submits = [*[no_room()] * 20, PASSES, *[no_room()] * 5, PASSES, DONE]
+
+    assert scene.run().status == "succeeded"
+    assert (upload().attempt, upload().attempt_limit, upload().rate_limits) == (28, 28, 25)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_rate_limit_gives_no_attempt_away_either(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "LARGEST_DELAY_SECONDS", 0)
+    scene.script.submits = [no_room(), PASSES, no_room(), PASSES]
+
+    assert (scene.run().status, job().error) == ("failed", PASSES.error)
+    assert len(scene.script.submitted) == 3 + 2
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_each_attempt_that_had_no_room_has_a_callback_url_of_its_own_which_is_let_in(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "LARGEST_DELAY_SECONDS", 0)
+    monkeypatch.setenv("CHECK_INTERVAL_SECONDS", "900")
+    scene.script.submits = [no_room(), no_room(), Submitted(platform_job_id="p")]
+    scene.run()
+    assert len(set(scene.script.submitted)) == 3
+
+    query = scene.script.submitted[-1].split("?")[1]
+    body = '{"success": false, "message": "Download failed."}'
+    assert scene.stack.callback("videodb/upload", body, query=query)["outcome"] == "recorded"
+    assert upload().status == "failed"
+
+
+@pytest.fixture
+def halfway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chance takes the middle of what it may."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: (low + high) / 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "before", "delay"),
+    [
+        pytest.param(None, 0, 0.5, id="nothing asked: a part of a second"),
+        pytest.param(30.0, 0, 30.5, id="what was asked, and a part of a second"),
+        pytest.param(30.0, 5, 46.0, id="spread ever more widely"),
+        pytest.param(30.0, 500, 430.0, id="but not for ever"),
+    ],
+)
+@pytest.mark.usefixtures("halfway")
+def test_jobs_that_a_rate_limit_sent_away_wait_as_long_as_asked_and_come_again_spread_out_by_another_message(
+    *, scene: Scene, moment: datetime, asked: float | None, before: int, delay: float
+) -> None:
+    waiting = Step(status=StepStatus.WAITING, attempt_limit=3 + before, attempt=before, rate_limits=before)
+    scene.stack.clear()
+    store.create(new_job(plan=["upload"], steps={"upload": waiting}))
+    scene.script.submits = [no_room(asked)]
+
+    assert scene.start(), "this message has done its work"
+
+    assert (upload().status, upload().rate_limits) == ("queued", before + 1)
+    assert upload().not_before == timestamp(moment, plus=delay)
+    assert json.loads(scene.sent[-1]["MessageBody"]) == {"action": "start", "job_id": "job-1"}
+    assert scene.sent[-1]["DelaySeconds"] == math.ceil(delay + 1), "a second more, for clocks that differ"
+    assert scene.hidden == []
+
+
+@pytest.mark.usefixtures("halfway")
+def test_a_wait_that_no_queue_keeps_is_left_to_the_sweep(scene: Scene, moment: datetime) -> None:
+    scene.script.submits = [no_room(86_400.0)]
+
+    scene.start()
+
+    assert upload().not_before == timestamp(moment, plus=3600.5)
+    assert scene.sent[-1]["DelaySeconds"] == 900
+    (item,) = (item for item in scene.stack.items("JOB#job-1") if item["sk"] == "JOB")
+    assert item["due_at"] == timestamp(moment, plus=3600.5 + store.table.SWEEP_GRACE_SECONDS)
+
+
+def test_a_step_that_never_has_room_until_its_deadline_fails_as_rate_limited(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.script.submits = [no_room()]
+    monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.0)
+    monkeypatch.setattr(queues, "LARGEST_DELAY_SECONDS", 0)
+    scene.start()
+    monkeypatch.setenv("STEP_DEADLINE_SECONDS", "0")
+
+    ended = scene.run()
+
+    assert ended.error is not None
+    assert (ended.status, ended.error.code, ended.error.retryable) == ("failed", "rate_limited", True)
+    assert ended.error.message == "VideoDB answered 429"
+    assert "in 2 attempts" in ended.error.cause
+    (event,) = store.events("job-1", limit=10).items
+    assert json.loads(event["body"]) == {"message": "VideoDB answered 429"}
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_retry_by_a_person_gives_a_rate_limited_step_as_much_time_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "LARGEST_DELAY_SECONDS", 0)
+    monkeypatch.setenv("STEP_DEADLINE_SECONDS", "0")
+    scene.script.submits = [no_room(), PASSES, PASSES, DONE]
+    failed = scene.run()
+    assert (failed.status, upload().rate_limits) == ("failed", 0)
+
+    monkeypatch.setenv("STEP_DEADLINE_SECONDS", "3600")
+    retried = store.retry(failed, "upload").steps["upload"]
+
+    assert (retried.started_at, retried.rate_limits, retried.attempt_limit - retried.attempt) == (None, 0, 3)
+    assert scene.run().status == "succeeded"
+
+
+def test_a_callback_that_is_faster_than_a_rate_limits_answer_is_not_undone(scene: Scene) -> None:
+    def answer() -> Submitted:
+        scene.stack.callback("videodb/upload", '{"success": true, "data": {"id": "m-1"}}')
+        raise no_room()
+
+    scene.script.submits = [answer]
+
+    assert scene.run().status == "succeeded"
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_job_that_a_rate_limit_sent_away_is_found_by_a_sweep_if_its_message_is_lost(scene: Scene) -> None:
+    scene.script.submits = [no_room(), DONE]
+    scene.start()
+    scene.stack.purge(QUEUE)
+
+    assert scene.sweep() == 1
+    scene.work()
+    assert job().status == "succeeded"
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_job_that_a_rate_limit_sent_away_goes_on_if_its_message_cannot_be_sent(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.script.submits = [no_room(), DONE]
+    event = scene.stack.received(QUEUE, StartMessage(job_id="job-1").model_dump_json())
+    with patch.object(queues, "send_start", side_effect=queues.NotSentError):
+        assert scene.platform.worker(event, Context())["batchItemFailures"]
+
+    scene.work()
+
+    assert job().status == "succeeded"
 
 
 # --- What breaks off -------------------------------------------------------------------------------------------------

@@ -6,13 +6,15 @@ from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader
-from video_jobs import queues, settings, store
+from video_jobs import ended, queues, settings, store
 from video_jobs.api import problems, requests
 from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, answer, json_response, native_app, problem_response
+from video_jobs.api.parameters import JOBS_CURSOR, Cursor, IdempotencyKey, Limit
 from video_jobs.api.problems import ProblemError
 from video_jobs.api.views import EventPage, EventView, JobPage, JobView, ReplayView
+from video_jobs.api.waiting import Since, Wait, when_changed
 from video_jobs.jobs import Job, JobStatus, StepStatus
 from video_jobs.platforms.requests import PROVIDERS, AnyJobRequest
 
@@ -26,18 +28,6 @@ app = native_app(logger)
 Provider = Literal["videodb", "twelvelabs", "apivideo", "apsaravideo"]
 JobId = Annotated[str, Path(max_length=128, description="The job's id.")]
 EventId = Annotated[str, Path(max_length=64, description="The event's id.")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        description="The same key with the same request gives the same job, however often it is sent.",
-    ),
-]
-Cursor = Annotated[str | None, Query(max_length=300, description="Where to go on: an earlier answer's cursor.")]
-Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
-
 
 _UNKNOWN: dict[int, OpenAPIResponse] = {404: problem_response("There is no such job or event")}
 _CONFLICT: dict[int, OpenAPIResponse] = {409: problem_response("The job is not in a state that allows this")}
@@ -129,25 +119,28 @@ def list_jobs(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> JobPage:
-    if cursor is not None and not re.fullmatch(r"[0-9T:.Z-]{20,30}#[\w.-]{1,128}", cursor, re.ASCII):
+    if cursor is not None and not JOBS_CURSOR.fullmatch(cursor):
         raise problems.invalid_cursor()
     providers = (provider,) if provider else PROVIDERS
-    if batch is not None:
-        page = store.jobs_of_batch(batch, providers=providers, status=status, limit=limit, cursor=cursor)
-    else:
-        page = store.jobs(providers=providers, status=status, limit=limit, cursor=cursor)
-    return JobPage.of(page)
+    return JobPage.of(store.jobs(providers=providers, status=status, batch=batch, limit=limit, cursor=cursor))
 
 
 @app.get(
     "/jobs/<job_id>",
     operation_id="showJob",
     tags=["jobs"],
-    summary="Show a job",
+    summary="Show a job, or wait until it has changed",
     responses={200: {"description": "The job"}, **_UNKNOWN, **INVALID, **ALWAYS},
 )
-def show(job_id: JobId) -> JobView:
-    return JobView.of(_job(job_id))
+def show(job_id: JobId, wait: Wait = 0, since: Since = None) -> JobView:
+    job = when_changed(
+        lambda: _job(job_id),
+        version=lambda job: job.version,
+        ended=lambda job: job.status.ended,
+        wait=wait,
+        since=since,
+    )
+    return JobView.of(job)
 
 
 @app.delete(
@@ -171,6 +164,8 @@ def delete(job_id: JobId) -> Response[JobView | None]:
     job = _job(job_id)
     try:
         if job.status.ended:
+            if not job.is_told:
+                ended.conclude(job)
             store.delete(job)
             return Response(status_code=HTTPStatus.NO_CONTENT, body=None)
         canceled = store.cancel(job)
@@ -178,6 +173,7 @@ def delete(job_id: JobId) -> Response[JobView | None]:
         canceled = None
     if canceled is None:
         raise ProblemError(HTTPStatus.CONFLICT, "job_moved", "The job changed at the same moment; try again.")
+    _conclude(canceled)
     return json_response(HTTPStatus.OK, JobView.of(canceled))
 
 
@@ -200,6 +196,9 @@ def retry(job_id: JobId) -> JobView:
             HTTPStatus.CONFLICT, "job_not_failed", f"The job is {job.status}; only a failed one can be retried."
         )
     try:
+        if not job.is_told:
+            ended.conclude(job)
+            job = _job(job_id)
         queued = store.retry(job, step)
     except store.ConflictError:
         raise ProblemError(
@@ -255,6 +254,14 @@ def _job(job_id: str) -> Job:
     if job is None:
         raise problems.not_found("job")
     return job
+
+
+def _conclude(job: Job) -> None:
+    """Have its end told; if that fails, the next sweep has it told."""
+    try:
+        ended.conclude(job)
+    except Exception:
+        logger.exception("left to the sweep", extra={"job_id": job.job_id})
 
 
 def _start(job: Job) -> None:

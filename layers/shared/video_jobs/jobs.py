@@ -80,6 +80,8 @@ class Step(Frozen):
     """How often the platform has been asked for it; callbacks say which one they answer."""
     attempt_limit: int
     """Where attempts end; a retry by a person raises it."""
+    rate_limits: int = 0
+    """How many attempts the platform had no room for: `attempt_limit` was raised for each of them."""
     attempts_before: int = 0
     """How many attempts there were when a person had it tried again that the platform had accepted, and failed."""
     platform_job_id: str | None = None
@@ -135,6 +137,15 @@ class Job(Frozen):
     check_interval: float | None = None
     """Seconds from a step's start to its first check, where the caller wants it otherwise than the stack."""
     batch: str | None = None
+    """A batch's id, or a label that its caller gave it to list it by."""
+    batch_index: int | None = None
+    """Which of its batch's sources this is, from 0; None if its batch is only a label."""
+    counted: str | None = None
+    """What its batch counts it as."""
+    notify_url: str | None = None
+    """Where its end is told, as Standard Webhooks says."""
+    notify_checks: bool = False
+    """Whether each check that leaves it running is told, too."""
     adopted: bool = False
     """Whether a callback made it: the platform did work that was started elsewhere."""
     refs: tuple[str, ...] = ()
@@ -143,6 +154,10 @@ class Job(Frozen):
     """What the caller sent with its Idempotency-Key, so that the same key with another request is noticed."""
     version: int = 0
     """How often it was changed."""
+    ends: int = 0
+    """How often it has ended: more than once if it was tried again, or a platform took its failure back."""
+    announced: int = 0
+    """How many of its ends have been handed over to be told."""
     created_at: str
     updated_at: str
     ended_at: str | None = None
@@ -152,6 +167,11 @@ class Job(Frozen):
         """The first step that has not ended well, or None if all have."""
         done = (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
         return next((name for name in self.plan if self.steps[name].status not in done), None)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether all of its ends have been handed over to be told."""
+        return self.announced >= self.ends
 
     @property
     def error(self) -> JobError | None:

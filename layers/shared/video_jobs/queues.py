@@ -4,17 +4,23 @@ import base64
 import gzip
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from itertools import batched
+from typing import TYPE_CHECKING, Any, Literal
 
 from video_jobs import settings
 from video_jobs.jobs import Frozen
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 LARGEST_DELAY_SECONDS = 900
 """What SQS takes as DelaySeconds."""
 _LARGEST_MESSAGE = 1_000_000
 """Bytes; SQS takes 1 MiB, the queues' attributes included."""
 _COMPRESS_ABOVE = 100_000
+_ENTRIES = 10
+"""How many messages SQS takes at once."""
 
 
 class StartMessage(Frozen):
@@ -34,15 +40,43 @@ class CheckMessage(Frozen):
     checks: int
 
 
+class WorkMessage(Frozen):
+    """Go on with a piece of work on a batch. Dropped if it is done."""
+
+    action: Literal["work"] = "work"
+    work_id: str
+
+
+class SettleMessage(Frozen):
+    """End a batch, if all of its jobs have ended, and tell it. Harmless at any time."""
+
+    action: Literal["settle"] = "settle"
+    batch_id: str
+
+
 class TooLargeToKeepError(Exception):
     """No queue takes this much."""
 
 
-def send_start(provider: str, job_id: str) -> None:
-    """Have a platform's worker move a job."""
+class NotSentError(Exception):
+    """SQS has taken some messages, and others not."""
+
+
+def send_start(provider: str, job_id: str, *, delay: float = 0) -> None:
+    """Have a platform's worker move a job, `delay` seconds from now (whole seconds, 900 at most)."""
     settings.sqs().send_message(
-        QueueUrl=settings.steps_queue_url(provider), MessageBody=StartMessage(job_id=job_id).model_dump_json()
+        QueueUrl=settings.steps_queue_url(provider),
+        MessageBody=StartMessage(job_id=job_id).model_dump_json(),
+        DelaySeconds=min(math.ceil(delay), LARGEST_DELAY_SECONDS),
     )
+
+
+def backlog(provider: str) -> int:
+    """About how many messages wait for a platform's worker, without those that are planned for later."""
+    answer = settings.sqs().get_queue_attributes(
+        QueueUrl=settings.steps_queue_url(provider), AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
 def send_check(provider: str, message: CheckMessage, *, delay: float) -> None:
@@ -51,6 +85,29 @@ def send_check(provider: str, message: CheckMessage, *, delay: float) -> None:
         QueueUrl=settings.steps_queue_url(provider),
         MessageBody=message.model_dump_json(),
         DelaySeconds=min(math.ceil(delay), LARGEST_DELAY_SECONDS),
+    )
+
+
+def send_starts(provider: str, job_ids: Sequence[str], *, group: str) -> None:
+    """Have a platform's worker move many jobs. Raises NotSentError if not all were sent; sending again is harmless.
+
+    A `group` that keeps the worker busy lets other messages pass (SQS's fair queues), which have none: a job of today
+    does not wait for all of yesterday's batch, and a job that has begun not for those that have not.
+    """
+    for some in batched(job_ids, _ENTRIES, strict=False):
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(number), "MessageBody": StartMessage(job_id=job_id).model_dump_json(), "MessageGroupId": group}
+            for number, job_id in enumerate(some)
+        ]
+        answer = settings.sqs().send_message_batch(QueueUrl=settings.steps_queue_url(provider), Entries=entries)
+        if failed := answer.get("Failed"):
+            raise NotSentError(f"{len(failed)} of {len(some)} messages: {failed[0].get('Code')}")
+
+
+def send_batch_work(message: WorkMessage | SettleMessage, *, delay: int = 0) -> None:
+    """Have somebody work on a batch."""
+    settings.sqs().send_message(
+        QueueUrl=settings.setting("BATCHES_QUEUE_URL"), MessageBody=message.model_dump_json(), DelaySeconds=delay
     )
 
 

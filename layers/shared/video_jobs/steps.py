@@ -21,7 +21,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field, TypeAdapter
 
-from video_jobs import queues, secrets, settings, store, tokens
+from video_jobs import ended, notices, queues, secrets, settings, store, tokens
+from video_jobs.batches import is_end
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.jobs import (
     LARGEST_BODY,
@@ -44,6 +45,8 @@ LEASE_SECONDS = 90
 LONGEST_BACKOFF_SECONDS = 300
 LONGEST_ASKED_WAIT_SECONDS = 3600
 """How long a platform may have us wait before the next attempt."""
+LONGEST_SPREAD_SECONDS = 800
+"""Over how long at most jobs come again that a rate limit has sent away: with a wait of a minute, SQS takes that."""
 CHECK_GROWTH = 1.5
 SOON_SECONDS = 600
 """How long after a callback an end counts as near: one that never comes must not be asked after so often for ever."""
@@ -124,8 +127,10 @@ def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
     """Move a job: end it, start its current step, or look after one that nobody has heard of."""
     job = store.get(job_id)
     if job is None or job.status.ended:
-        logger.info("gone")
+        _look_back(job)
         return
+    if job.counted is not None and is_end(job.counted):
+        job = _reopen(platform, job, record)
     name = job.current
     if name is None:
         _end(job, JobStatus.SUCCEEDED)
@@ -148,12 +153,31 @@ def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
             _begin(platform, job, name, record)
 
 
+def _look_back(job: Job | None) -> None:
+    """Have the end of a job told, if that has broken off."""
+    if job is None:
+        logger.info("gone")
+    elif not job.is_told:
+        ended.conclude(job)
+    elif job.batch is not None and job.batch_index is not None:
+        ended.settle(job.batch)  # which may have broken off when the job was told
+
+
+def _reopen[C](platform: Platform[C], job: Job, record: SQSRecord) -> Job:
+    """Note that a job runs again which its batch counts as ended: the platform took a failure back."""
+    reopened = store.reopened(job)
+    if reopened is None:
+        _come_again(platform, record, delay=1)
+        raise ComesAgainError("moved on")
+    return reopened
+
+
 def _look_after[C](platform: Platform[C], job: Job, name: str) -> None:
     """Hear what callbacks have told of a running step, or check on one whose check was lost."""
     step = job.steps[name]
     if step.tellings > step.heard:
         _hear(platform, job, name)
-    elif _past(step.next_check_at, grace=store.SWEEP_GRACE_SECONDS):
+    elif _past(step.next_check_at, grace=store.table.SWEEP_GRACE_SECONDS):
         _check(platform, job, name)
 
 
@@ -244,6 +268,9 @@ def token_url(job: Job, name: str) -> str:
 
 def _try_again[C](platform: Platform[C], job: Job, name: str, fault: TransientError, record: SQSRecord) -> None:
     """Wait and try again, or fail when the attempts are used up."""
+    if fault.rate_limited:
+        _wait_for_room(job, name, fault)
+        return
     step = job.steps[name]
     tries_left = step.attempt_limit - step.attempt
     logger.warning("attempt failed", extra={"reason": str(fault), "tries_left": tries_left})
@@ -257,9 +284,43 @@ def _try_again[C](platform: Platform[C], job: Job, name: str, fault: TransientEr
     raise ComesAgainError(str(fault))
 
 
-def _backoff(base_delay: float, attempts: int) -> float:
+def _wait_for_room(job: Job, name: str, fault: TransientError) -> None:
+    """Try again when the platform has room, which uses up no attempt; or fail if it had none until the deadline.
+
+    Jobs that are sent away together come again spread out. Each by another message, because the same one may not be
+    received as often as it takes until thousands of jobs have had their turn.
+    """
+    step = job.steps[name]
+    if _past(step.started_at, grace=settings.number("STEP_DEADLINE_SECONDS")):
+        error = _never_had_room(step, fault)
+        _record(job, name, Found(end=StepFailed(error=error), body={"message": str(fault)}), via="submit")
+        return
+    asked = min(fault.wait_seconds or 0, LONGEST_ASKED_WAIT_SECONDS)
+    base_delay = max(
+        job.retry.base_delay, 1.0
+    )  # whoever wants no wait after a fault does not want to crowd the rest out
+    delay = asked + _backoff(base_delay, step.rate_limits + 1, longest=LONGEST_SPREAD_SECONDS)
+    logger.warning("no room", extra={"reason": str(fault), "delay": delay})
+    store.queue_again(job, name, error=fault.error, delay=delay, rate_limited=True)
+    # a second more, for clocks that differ: one that comes too early is dropped, as is this one if it cannot be sent
+    # so late; then a sweep sends another
+    queues.send_start(job.provider, job.job_id, delay=delay + 1)
+
+
+def _never_had_room(step: Step, fault: TransientError) -> JobError:
+    return JobError(
+        code="rate_limited",
+        message=str(fault),
+        cause=f"The platform's rate limit left no room for the step since {step.started_at}, "
+        f"in {step.rate_limits + 1} attempts",
+        action="Retry when less is asked of the platform, or ask it for a higher limit",
+        retryable=True,
+    )
+
+
+def _backoff(base_delay: float, attempts: int, *, longest: float = LONGEST_BACKOFF_SECONDS) -> float:
     """Seconds: exponential, with full jitter (aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter)."""
-    return random.uniform(0, min(base_delay * 2 ** max(attempts - 1, 0), LONGEST_BACKOFF_SECONDS))
+    return random.uniform(0, min(base_delay * 2 ** min(max(attempts - 1, 0), 20), longest))
 
 
 def _come_again[C](platform: Platform[C], record: SQSRecord, *, delay: float) -> None:
@@ -356,6 +417,17 @@ def _plan_check(job: Job, name: str, found: StepRunning) -> None:
     running = store.checked(job, name, found, next_in=delay)
     if running:
         _send_check(running, name, delay=delay)
+        _tell_check(running, name)
+
+
+def _tell_check(job: Job, name: str) -> None:
+    """Tell whoever wants to hear of each check; the next one tells more if this is lost."""
+    if not job.notify_checks:
+        return
+    try:
+        notices.job_checked(job, name)
+    except (BotoCoreError, ClientError, queues.NotSentError):
+        logger.exception("a check was not told")
 
 
 def _send_check(job: Job, name: str, *, delay: float) -> None:
@@ -410,14 +482,15 @@ def _archived(body: Mapping[str, Any]) -> str:
 
 def _end(job: Job, status: JobStatus) -> None:
     """End a job that has not ended."""
-    ended = store.end(job, status)
-    if ended is None:
+    done = store.end(job, status)
+    if done is None:
         logger.info("had ended, or moved on")
         return
-    logger.info("job ended", extra={"status": status, "error": ended.error.code if ended.error else None})
+    logger.info("job ended", extra={"status": status, "error": done.error.code if done.error else None})
     with single_metric(name="JobsEnded", unit=MetricUnit.Count, value=1) as metric:
         metric.add_dimension(name="provider", value=job.provider)
         metric.add_dimension(name="status", value=status)
+    ended.conclude(done)
 
 
 def _past(moment: str | None, *, grace: float = 0.0) -> bool:

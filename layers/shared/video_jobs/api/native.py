@@ -81,10 +81,15 @@ def _say_no(error: ProblemError) -> Response[str]:
     )
 
 
-def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any, *, largest_body: int) -> dict[str, Any]:
-    """What the resolver answers to a request; its body, of `largest_body` bytes at most, is read as we read JSON."""
+def answer(
+    app: APIGatewayHttpResolver, event: dict[str, Any], context: Any, *, largest_body: int, too_large: str = ""
+) -> dict[str, Any]:
+    """What the resolver answers to a request; its body, of `largest_body` bytes at most, is read as we read JSON.
+
+    `too_large` says what to do with a larger one, if something can be done.
+    """
     try:
-        plain = _strictly_read(event, largest_body)
+        plain = _strictly_read(event, largest_body, too_large)
     except ProblemError as error:
         return {
             "statusCode": error.problem.status,
@@ -95,7 +100,7 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any, *, 
     return answered | {"body": answered.get("body") or ""}  # payload format 2.0 knows no null body
 
 
-def _strictly_read(event: dict[str, Any], largest_body: int) -> dict[str, Any]:
+def _strictly_read(event: dict[str, Any], largest_body: int, too_large: str) -> dict[str, Any]:
     """The event with its body as we read it: the framework reads JSON, and content types, otherwise than we do."""
     request = Request(event)
     plain = event | {"headers": request.headers | {"content-type": "application/json"}, "isBase64Encoded": False}
@@ -110,9 +115,8 @@ def _strictly_read(event: dict[str, Any], largest_body: int) -> dict[str, Any]:
         # the last two: a number that only infinity holds (1e999), and more nesting than can be written down again
         raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed_json", f"The body cannot be read: {error}.") from None
     if size > largest_body:
-        raise ProblemError(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"The body has {size} bytes; {largest_body} is the most."
-        )
+        said = f"The body has {size} bytes; {largest_body} is the most. {too_large}".strip()
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", said)
     return plain | {"body": text}
 
 

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from video_jobs import settings
+from video_jobs.destinations import LONGEST_URL, ForbiddenError, destination
 from video_jobs.jobs import Job, JobStatus, MediaType, RetryPolicy, Step, StepStatus, now, timestamp
 
 _LONGEST_URL = 8192  # bytes: a page of a hundred jobs must fit into what one query, and one answer, may hold
@@ -31,6 +33,18 @@ type SourceUrl = Annotated[str, Field(max_length=_LONGEST_URL), AfterValidator(_
 """Kept as it was given: a presigned URL must not change by a character."""
 
 
+def _tellable(url: str) -> str:
+    try:
+        destination(url, private=settings.may_notify_private())
+    except ForbiddenError as error:
+        raise ValueError(str(error)) from None
+    return url
+
+
+type NotifyUrl = Annotated[str, Field(min_length=1, max_length=LONGEST_URL), AfterValidator(_tellable)]
+"""An https URL whose host is a name, or an address that is public. What a name leads to is judged when it is told."""
+
+
 class JobRequest(BaseModel):
     """What every platform's request has. One medium: a `source` to fetch, or a `media_id` that the platform has."""
 
@@ -41,8 +55,12 @@ class JobRequest(BaseModel):
     media_type: MediaType | None = None
     batch: str | None = Field(default=None, min_length=1, max_length=128)
     """A label of yours, to list jobs by."""
+    notify_url: NotifyUrl | None = None
+    """Where the job's end is told, with a POST signed as Standard Webhooks says."""
+    notify_checks: bool = False
+    """Whether each check that leaves the job running is told, too."""
     retry: RetryPolicy = RetryPolicy()
-    check_interval: float | None = Field(default=None, gt=0, le=900, allow_inf_nan=False)
+    check_interval: float | None = Field(default=None, ge=0.001, le=900, allow_inf_nan=False)
     """Seconds from a step's start to its first check, whole ones in practice; the stack's CheckIntervalSeconds if none.
     Later checks come ever more slowly."""
 
@@ -71,6 +89,8 @@ class JobRequest(BaseModel):
             retry=self.retry,
             check_interval=self.check_interval,
             batch=self.batch,
+            notify_url=self.notify_url,
+            notify_checks=self.notify_checks,
             request_digest=self.digest,
             created_at=created,
             updated_at=created,

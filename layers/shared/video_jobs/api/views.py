@@ -1,10 +1,12 @@
 """What the API shows of jobs and events."""
 
+from datetime import datetime
 from typing import Any, Self
 
 from pydantic import BaseModel
 
-from video_jobs.jobs import Job, JobError, JobStatus, MediaType, StepStatus
+from video_jobs.batches import Batch, BatchStatus, Counts, estimated_end, rate
+from video_jobs.jobs import Job, JobError, JobStatus, MediaType, StepStatus, now
 from video_jobs.store import Page
 
 _DONE = (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
@@ -60,6 +62,8 @@ class JobView(JobSummary):
     """Why it failed."""
     adopted: bool
     """Whether a callback made it, about work that was started elsewhere."""
+    version: int
+    """Grows with each change; `since` takes it."""
     updated_at: str
 
     @classmethod
@@ -83,6 +87,70 @@ class JobPage(BaseModel):
     @classmethod
     def of(cls, page: Page[dict[str, Any]]) -> Self:
         return cls(jobs=[JobSummary.model_validate(item) for item in page.items], cursor=page.cursor)
+
+
+class BatchTotals(BaseModel):
+    """How many of a batch's sources stand where."""
+
+    waiting: int
+    """Not jobs yet."""
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    canceled: int
+
+
+class BatchView(BaseModel):
+    """A batch. Times are UTC, ISO 8601."""
+
+    batch_id: str
+    name: str | None = None
+    provider: str
+    status: BatchStatus
+    """running until it is closed and all of its jobs have ended."""
+    closed: bool
+    """Whether no more sources come."""
+    canceled: bool
+    total: int
+    """Sources so far."""
+    totals: BatchTotals
+    causes: dict[str, int]
+    """Of the failed jobs, how many for which cause: their errors' codes, the most frequent first."""
+    progress: float
+    """0 to 1: how many of its jobs have ended."""
+    rate: float | None = None
+    """Jobs that end in a minute: over the last ten minutes, or since the first began if none has ended in those."""
+    estimated_end_at: str | None = None
+    """When the last job of those so far ends, if the rate stays."""
+    version: int
+    """Grows with each change; `since` takes it."""
+    created_at: str
+    started_at: str | None = None
+    """When its first job began."""
+    ended_at: str | None = None
+
+    @classmethod
+    def of(cls, batch: Batch, counts: Counts) -> Self:
+        at = now()
+        return cls(
+            **batch.model_dump(include={"batch_id", "name", "provider", "status", "closed", "canceled", "total"}),
+            totals=BatchTotals(
+                waiting=batch.total - counts.made, **{status: counts.of(status) for status in JobStatus}
+            ),
+            causes=counts.causes,
+            progress=round(counts.ended / batch.total, 4) if batch.total else 0.0,
+            rate=_rounded(rate(counts, at=datetime.fromisoformat(batch.ended_at) if batch.ended_at else at)),
+            estimated_end_at=estimated_end(batch, counts, at=at),
+            version=batch.version + counts.changes,
+            created_at=batch.created_at,
+            started_at=counts.started_at,
+            ended_at=batch.ended_at,
+        )
+
+
+def _rounded(found: float | None) -> float | None:
+    return None if found is None else round(found, 3)
 
 
 class EventView(BaseModel):

@@ -6,19 +6,21 @@ from video_jobs.store.moves import (
     cancel,
     checked,
     claim,
+    concluded,
     create,
     delete,
     end,
     heard,
-    postpone,
     queue_again,
+    reopened,
     retry,
     skip,
     submitted,
 )
 from video_jobs.store.news import archive_ignored, tell
-from video_jobs.store.reads import get, jobs, jobs_of_batch, overdue
+from video_jobs.store.reads import get, jobs, overdue, owner, postpone
 from video_jobs.store.table import SHARDS, ConflictError, Page
+from video_jobs.store.tasks import tasks
 
 __all__ = [
     "SHARDS",
@@ -30,6 +32,7 @@ __all__ = [
     "cancel",
     "checked",
     "claim",
+    "concluded",
     "create",
     "delete",
     "end",
@@ -38,13 +41,15 @@ __all__ = [
     "get",
     "heard",
     "jobs",
-    "jobs_of_batch",
     "overdue",
+    "owner",
     "postpone",
     "queue_again",
     "record",
+    "reopened",
     "retry",
     "skip",
     "submitted",
+    "tasks",
     "tell",
 ]

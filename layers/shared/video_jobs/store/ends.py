@@ -135,6 +135,7 @@ def _adopt(job_id: str, event: Event, end_of_step: StepEnd, *, exists: bool) -> 
         steps={event.step: step},
         adopted=True,
         refs=_refs(end_of_step),
+        ends=1,
         created_at=moment,
         updated_at=moment,
         ended_at=moment,
@@ -157,11 +158,11 @@ def _adopt_step(job: Job) -> dict[str, Any]:
         job.job_id,
         "SET #steps.#step = :made, #plan = list_append(#plan, :plan), #refs = list_append(#refs, :refs)"
         + (
-            ", #status = :failed, #listing_by_status = :listing, #ended_at = :now, #expires_at = :expiry"
+            ", #status = :failed, #listing_by_status = :listing, #ended_at = :now, #expires_at = :expiry, "
+            "#open = :open, #due_at = :due ADD #ends :one"
             if failed
             else ""
-        )
-        + (" REMOVE #open, #due_at" if failed else ""),
+        ),
         condition="attribute_not_exists(#steps.#step) AND #adopted = :true",
         step=step,
         made=item["steps"][step],
@@ -169,6 +170,14 @@ def _adopt_step(job: Job) -> dict[str, Any]:
         refs=list(job.refs),
         true=True,
         **(
-            {"failed": job.status, "listing": item["listing_by_status"], "expiry": item["expires_at"]} if failed else {}
+            {
+                "failed": job.status,
+                "listing": item["listing_by_status"],
+                "expiry": item["expires_at"],
+                "open": item["open"],
+                "due": item["due_at"],
+            }
+            if failed
+            else {}
         ),
     )

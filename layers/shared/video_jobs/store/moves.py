@@ -9,8 +9,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from video_jobs import settings
+from video_jobs.batches import counted_as
 from video_jobs.jobs import Job, JobError, JobStatus, Step, StepRunning, StepStatus, Submitted, timestamp
-from video_jobs.store import table
+from video_jobs.store import batches, media, table
 from video_jobs.store.archive import event_ids, event_key
 from video_jobs.store.news import take_over
 from video_jobs.store.reads import get
@@ -18,11 +19,11 @@ from video_jobs.store.table import (
     CONFLICT_TRIES,
     ConflictError,
     applied,
-    apply,
     change_request,
     expiry,
     job_item,
     job_key,
+    listing_in_batch,
     put_request,
     ref_puts,
     shard_of,
@@ -33,17 +34,33 @@ from video_jobs.store.table import (
 
 
 def create(job: Job) -> Job:
-    """Put a new job, or return the one that has its id already."""
+    """Put a new job, or return the one that has its id already. A job for a medium is found by the medium, too."""
+    if job.batch:
+        job = job.model_copy(update={"counted": counted_as(job)})
+    put = put_request(job_item(job), condition="attribute_not_exists(pk)")
+    if job.media_id:
+        reasons = transact([{"Put": put}, {"Put": media.link_put(job)}])
+        item = reasons[0]["Item"] if reasons else None
+    else:
+        item = _put_new(put)
+    if item is None:
+        return job
+    existing = to_job(item)
+    if existing is None:
+        raise ConflictError("a job of this id was deleted")
+    return existing
+
+
+def _put_new(put: dict[str, Any]) -> dict[str, Any] | None:
+    """Put an item, or return the one that is there: one write, where a transaction would cost two."""
     try:
-        settings.dynamodb().put_item(**put_request(job_item(job), condition="attribute_not_exists(pk)"))
+        settings.dynamodb().put_item(**put)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
             raise
-        existing = to_job(error.response["Item"])  # type: ignore[typeddict-item]
-        if existing is None:
-            raise ConflictError("a job of this id was deleted") from None
-        return existing
-    return job
+        found: dict[str, Any] = error.response["Item"]  # type: ignore[typeddict-item]
+        return found
+    return None
 
 
 _OPEN = "#status IN (:pending, :running)"
@@ -76,7 +93,7 @@ def claim(job: Job, step: str, *, lease_seconds: int) -> Job | None:
         lease=timestamp(moment, plus=lease_seconds),
         due=timestamp(moment, plus=lease_seconds + table.SWEEP_GRACE_SECONDS),
     )
-    return applied(request)
+    return _refiled(job, request, JobStatus.RUNNING)
 
 
 _MINE = "#steps.#step.#status = :submitting AND #steps.#step.#attempt = :attempt"
@@ -127,14 +144,22 @@ def submitted(
     raise ConflictError(f"the references of job {job.job_id} changed hands {CONFLICT_TRIES} times")
 
 
-def queue_again(job: Job, step: str, *, error: JobError, delay: float) -> None:
-    """The attempt failed in a way that passes: the step waits for its next one."""
+def queue_again(job: Job, step: str, *, error: JobError, delay: float, rate_limited: bool = False) -> None:
+    """The attempt failed in a way that passes: the step waits for its next one.
+
+    One that was `rate_limited` keeps its number, which is in its callback's URL, and may be made up for.
+    """
     moment = table.now()
+    spared: dict[str, Any] = (
+        {"limit": job.steps[step].attempt_limit + 1, "refused": job.steps[step].rate_limits + 1} if rate_limited else {}
+    )
     request = change_request(
         job.job_id,
         "SET #steps.#step.#status = :queued, #steps.#step.#error = :error, #steps.#step.#not_before = :later, "
-        "#due_at = :due REMOVE #steps.#step.#lease_until",
+        + ("#steps.#step.#attempt_limit = :limit, #steps.#step.#rate_limits = :refused, " if spared else "")
+        + "#due_at = :due REMOVE #steps.#step.#lease_until",
         condition=_MINE,
+        **spared,
         step=step,
         submitting=StepStatus.SUBMITTING,
         queued=StepStatus.QUEUED,
@@ -223,49 +248,137 @@ def skip(job: Job, steps: Sequence[str]) -> Job | None:
 
 
 def end(job: Job, status: JobStatus) -> Job | None:
-    """The job has ended; None if it had ended already, or moved on."""
+    """The job has ended; None if it had ended already, or moved on.
+
+    It stays among the open ones until that is told (see `concluded`): a crash before then is noticed by a sweep.
+    """
     moment = table.now()
     request = change_request(
         job.job_id,
         "SET #status = :status, #listing_by_status = :listing, #ended_at = :now, "
-        "#expires_at = :expiry REMOVE #open, #due_at",
+        "#expires_at = :expiry, #due_at = :due ADD #ends :one",
         # a step that moved since the job was read may make this the wrong end
         condition=f"{_OPEN} AND #version = :version",
         status=status,
         listing=f"{status}#{job.provider}#{shard_of(job.job_id)}",
         expiry=expiry(moment),
+        due=timestamp(moment, plus=table.SWEEP_GRACE_SECONDS),
         version=job.version,
         **_OPEN_VALUES,
     )
-    return applied(request)
+    done = applied(request)
+    if done is None and (found := get(job.job_id)) and _has_become(found, job, status):
+        return found
+    return done
+
+
+def _has_become(found: Job, before: Job, status: JobStatus) -> bool:
+    """Whether a job has ended by this very change: the SDK sends it again if the answer is lost."""
+    return (found.status, found.version, found.ends) == (status, before.version + 1, before.ends + 1)
+
+
+def concluded(job: Job) -> Job | None:
+    """The end of a job is told: its batch counts it, and no sweep looks for it. None if it was before, or moved on."""
+    request = change_request(
+        job.job_id,
+        "SET #announced = :ends REMOVE #open, #due_at",
+        # jobs of release 0.2 have no `announced`
+        condition="#ends = :ends AND (attribute_not_exists(#announced) OR #announced < :ends) "
+        "AND attribute_exists(#ended_at)",
+        versioned=False,  # who waits for the job's next change has seen its end
+        ends=job.ends,
+    )
+    return _refiled(job, request, counted_as(job))
+
+
+def reopened(job: Job) -> Job | None:
+    """A platform took back a failure: the batch counts the job as running again. None if it moved on."""
+    request = change_request(
+        job.job_id,
+        "SET #due_at = :due",
+        condition=_OPEN,
+        versioned=False,
+        due=timestamp(table.now(), plus=table.SWEEP_GRACE_SECONDS),
+        **_OPEN_VALUES,
+    )
+    return _refiled(job, request, JobStatus.RUNNING)
+
+
+def _refiled(job: Job, request: dict[str, Any], kind: str) -> Job | None:
+    """Make a change, and have the job's batch list it, and count it, as this kind; None if a condition does not hold.
+
+    A job says itself what it is counted as, and moves from there in one transaction with the counts: whatever comes
+    twice, or breaks off, it is counted once.
+    """
+    if job.batch is None:
+        return applied(request)
+    filed = _filed(job, request, kind)
+    if job.batch_index is None:  # a label, which counts nothing
+        return applied(filed)
+    before = job.counted or JobStatus.PENDING
+    filed["ConditionExpression"] = f"({filed['ConditionExpression']}) AND #counted = :counted_before"
+    filed["ExpressionAttributeValues"] |= to_wire({":counted_before": before})
+    if before == kind:
+        return applied(filed)
+    counts = batches.recount(job.batch, job.job_id, before=before, after=kind)
+    reasons = transact([{"Update": filed}, *({"Update": update} for update in counts)])
+    if not reasons:
+        return get(job.job_id)
+    if any(reason["Code"] != "None" for reason in reasons[1:]):  # the batch is gone: there is nothing to count for
+        return _refiled(_unbound(job), request, kind)
+    return None
+
+
+def _filed(job: Job, request: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The change, which also notes what the job's batch lists it, and counts it, as."""
+    listing = listing_in_batch(job, JobStatus(kind.split("/")[0]))
+    return request | {
+        "UpdateExpression": request["UpdateExpression"].replace(
+            "SET ", "SET #counted = :counted, #listing_in_batch = :listing_in_batch, ", 1
+        ),
+        "ExpressionAttributeNames": request["ExpressionAttributeNames"]
+        | {"#counted": "counted", "#listing_in_batch": "listing_in_batch"},
+        "ExpressionAttributeValues": request["ExpressionAttributeValues"]
+        | to_wire({":counted": kind, ":listing_in_batch": listing}),
+    }
+
+
+def _unbound(job: Job) -> Job:
+    """A job whose batch has expired keeps it as a label."""
+    request = change_request(
+        job.job_id, "REMOVE #batch_index", condition="#counted = :counted", versioned=False, counted=job.counted
+    )
+    return applied(request) or job.model_copy(update={"batch_index": None})
 
 
 def retry(job: Job, step: str) -> Job:
     """A failed step is queued again with as many attempts as at first. Raises ConflictError if it is not failed."""
     moment = table.now()
-    return apply(
-        change_request(
-            job.job_id,
-            "SET #steps.#step.#status = :queued, #steps.#step.#attempt_limit = :limit, "
-            "#steps.#step.#attempts_before = :before, #status = :running, "
-            "#listing_by_status = :listing, #open = :open, #due_at = :due "
-            "REMOVE #ended_at, #expires_at, #steps.#step.#error, #steps.#step.#ended_at, #steps.#step.#progress, "
-            "#steps.#step.#result, #steps.#step.#platform_job_id, #steps.#step.#platform_status, "
-            "#steps.#step.#not_before",
-            condition="#status = :failed AND #steps.#step.#status = :failed AND #steps.#step.#attempt = :attempt",
-            step=step,
-            queued=StepStatus.QUEUED,
-            failed=JobStatus.FAILED,
-            running=JobStatus.RUNNING,
-            attempt=job.steps[step].attempt,
-            limit=job.steps[step].attempt + job.retry.max_attempts,
-            # one that was not accepted, as far as we know, may have been: it is asked for as the same one
-            before=job.steps[step].attempt if job.steps[step].platform_job_id else job.steps[step].attempts_before,
-            listing=f"{JobStatus.RUNNING}#{job.provider}#{shard_of(job.job_id)}",
-            open=str(shard_of(job.job_id)),
-            due=timestamp(moment, plus=table.SWEEP_GRACE_SECONDS),
-        )
+    request = change_request(
+        job.job_id,
+        "SET #steps.#step.#status = :queued, #steps.#step.#attempt_limit = :limit, "
+        "#steps.#step.#attempts_before = :before, #status = :running, "
+        "#listing_by_status = :listing, #open = :open, #due_at = :due "
+        "REMOVE #ended_at, #expires_at, #steps.#step.#error, #steps.#step.#ended_at, #steps.#step.#progress, "
+        "#steps.#step.#result, #steps.#step.#platform_job_id, #steps.#step.#platform_status, "
+        "#steps.#step.#not_before, #steps.#step.#started_at, #steps.#step.#rate_limits",
+        condition="#status = :failed AND #steps.#step.#status = :failed AND #steps.#step.#attempt = :attempt",
+        step=step,
+        queued=StepStatus.QUEUED,
+        failed=JobStatus.FAILED,
+        running=JobStatus.RUNNING,
+        attempt=job.steps[step].attempt,
+        limit=job.steps[step].attempt + job.retry.max_attempts,
+        # one that was not accepted, as far as we know, may have been: it is asked for as the same one
+        before=job.steps[step].attempt if job.steps[step].platform_job_id else job.steps[step].attempts_before,
+        listing=f"{JobStatus.RUNNING}#{job.provider}#{shard_of(job.job_id)}",
+        open=str(shard_of(job.job_id)),
+        due=timestamp(moment, plus=table.SWEEP_GRACE_SECONDS),
     )
+    retried = _refiled(job, request, JobStatus.RUNNING)
+    if retried is None:
+        raise ConflictError("the job is not failed, or moved on")
+    return retried
 
 
 def cancel(job: Job) -> Job | None:
@@ -285,8 +398,10 @@ def delete(job: Job) -> None:
         settings.dynamodb().put_item(
             TableName=name,
             Item=to_wire(mark),
-            ConditionExpression="#version = :version AND attribute_exists(ended_at)",
-            ExpressionAttributeNames={"#version": "version"},
+            # one whose end is not told yet may still be missing in its batch's counts
+            ConditionExpression="#version = :version AND attribute_exists(ended_at) "
+            "AND (#announced = #ends OR attribute_not_exists(#ends))",
+            ExpressionAttributeNames={"#version": "version", "#announced": "announced", "#ends": "ends"},
             ExpressionAttributeValues=to_wire({":version": job.version}),
         )
     except ClientError as error:
@@ -295,17 +410,3 @@ def delete(job: Job) -> None:
         raise
     for event_id in event_ids(job.job_id):
         settings.dynamodb().delete_item(TableName=name, Key=to_wire(event_key(job.job_id, event_id)))
-
-
-def postpone(job_id: str, *, due_at: str) -> Job | None:
-    """Note that an overdue job was given a new message; None if it has moved since it was found."""
-    return applied(
-        change_request(
-            job_id,
-            "SET #due_at = :later",
-            counted=False,  # nothing about the job has changed: who is about to end it may
-            condition="#due_at = :due_at AND attribute_exists(#open)",
-            later=timestamp(table.now(), plus=table.SWEPT_AGAIN_SECONDS),
-            due_at=due_at,
-        )
-    )

@@ -18,6 +18,7 @@ from video_jobs.store.archive import (
     event_key,
 )
 from video_jobs.store.reads import get
+from video_jobs.store.reads import owner as owner_of
 from video_jobs.store.table import (
     CONFLICT_TRIES,
     ConflictError,
@@ -26,7 +27,6 @@ from video_jobs.store.table import (
     job_key,
     put_once,
     put_request,
-    ref_key,
     ref_puts,
     shard_of,
     to_plain,
@@ -42,7 +42,7 @@ def tell(event: Event, news: News, *, replay: bool = False) -> tuple[Recorded, s
     says how it stands. Raises ConflictError if the id changes hands again and again.
     """
     for _ in range(CONFLICT_TRIES):
-        owner = _owner(event.provider, news.ref)
+        owner = owner_of(event.provider, news.ref)
         if owner is None:
             job_id = str(uuid.uuid4())
             if _adopt_news(job_id, event, news):
@@ -56,19 +56,12 @@ def tell(event: Event, news: News, *, replay: bool = False) -> tuple[Recorded, s
 
 def archive_ignored(event: Event, ref: str | None) -> str | None:
     """Archive a callback that no step waits for: with the job of its medium, which is returned, or among the strays."""
-    owner = _owner(event.provider, ref) if ref else None
+    owner = owner_of(event.provider, ref) if ref else None
     item = event_item(owner["job_id"] if owner else "", event, Recorded.IGNORED)
     if owner is None:
         item["pk"] = f"STRAYS#{event.provider}#{event.received_at[:10]}"
     put_once(item)
     return owner["job_id"] if owner else None
-
-
-def _owner(provider: str, ref: str) -> dict[str, Any] | None:
-    """Whose a platform's id is: job_id, and the step and attempt that brought it (a consistent read)."""
-    key = to_wire(ref_key(provider, ref))
-    answer = settings.dynamodb().get_item(TableName=settings.setting("TABLE_NAME"), Key=key, ConsistentRead=True)
-    return to_plain(answer["Item"]) if "Item" in answer else None
 
 
 def _tell(owner: Mapping[str, Any], event: Event, news: News, *, replay: bool) -> Recorded | None:

@@ -1,18 +1,16 @@
 """What is read from the Jobs table."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from video_jobs import settings
 from video_jobs.jobs import Job, JobStatus, timestamp
 from video_jobs.store import table
-from video_jobs.store.table import SHARDS, Page, job_key, to_job, to_plain, to_wire
+from video_jobs.store.table import SHARDS, ConflictError, Page, job_key, ref_key, to_job, to_plain, to_wire
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
-
-_LOOKED_THROUGH = 1000
 
 
 def get(job_id: str) -> Job | None:
@@ -25,44 +23,43 @@ def get(job_id: str) -> Job | None:
     return to_job(item) if item else None
 
 
+def owner(provider: str, ref: str) -> dict[str, Any] | None:
+    """Whose a platform's id is: job_id, and the step and attempt that brought it (a consistent read)."""
+    key = to_wire(ref_key(provider, ref))
+    answer = settings.dynamodb().get_item(TableName=settings.setting("TABLE_NAME"), Key=key, ConsistentRead=True)
+    return to_plain(answer["Item"]) if "Item" in answer else None
+
+
 def jobs(
-    *, providers: Sequence[str], status: JobStatus | None, limit: int, cursor: str | None = None
+    *,
+    providers: Sequence[str],
+    status: JobStatus | None = None,
+    batch: str | None = None,
+    limit: int,
+    cursor: str | None = None,
 ) -> Page[dict[str, Any]]:
     """Jobs in brief, newest first.
 
     Reads `limit` items of each index partition at most, however many jobs there are; the cursor is the
     "created_at#job_id" of the last one, at which every partition goes on.
     """
-    index = "listing_by_status" if status else "listing"
-    prefix = f"{status}#" if status else ""
+    index, partitions = _partitions(providers, status, batch)
     found = [
-        item
-        for provider in providers
-        for shard in range(SHARDS)
-        for item in _newest(index, f"{prefix}{provider}#{shard}", limit=limit + 1, before=cursor)["Items"]
+        item for partition in partitions for item in _newest(index, partition, limit=limit + 1, before=cursor)["Items"]
     ]
     found.sort(key=lambda item: item["listing_order"]["S"], reverse=True)
     page = [to_plain(item) for item in found[:limit]]
     return Page(items=page, cursor=page[-1]["listing_order"] if len(found) > limit else None)
 
 
-def jobs_of_batch(
-    batch: str, *, providers: Sequence[str], status: JobStatus | None, limit: int, cursor: str | None = None
-) -> Page[dict[str, Any]]:
-    """Jobs of a batch in brief, newest first.
-
-    Where the newest `limit` are not what is wanted, it looks through a thousand jobs at most: then a page may be short,
-    or empty, while its cursor says that more follow.
-    """
-    for size in (limit + 1, _LOOKED_THROUGH):
-        answer = _newest("batch", batch, limit=size, before=cursor)
-        found = [to_plain(item) for item in answer["Items"]]
-        wanted = [job for job in found if job["provider"] in providers and status in (None, job["status"])]
-        if len(wanted) > limit:
-            return Page(items=wanted[:limit], cursor=wanted[limit - 1]["listing_order"])
-        if "LastEvaluatedKey" not in answer:
-            return Page(items=wanted, cursor=None)
-    return Page(items=wanted, cursor=found[-1]["listing_order"])
+def _partitions(providers: Sequence[str], status: JobStatus | None, batch: str | None) -> tuple[str, list[str]]:
+    """An index, and the partitions of it that hold the wanted jobs and no others."""
+    if batch is not None:
+        statuses = (status,) if status else tuple(JobStatus)
+        return "listing_in_batch", [f"{each}#{provider}#{batch}" for each in statuses for provider in providers]
+    prefix = f"{status}#" if status else ""
+    partitions = [f"{prefix}{provider}#{shard}" for provider in providers for shard in range(SHARDS)]
+    return ("listing_by_status" if status else "listing"), partitions
 
 
 def _newest(index: str, value: str, *, limit: int, before: str | None) -> "QueryOutputTypeDef":
@@ -79,7 +76,8 @@ def _newest(index: str, value: str, *, limit: int, before: str | None) -> "Query
 
 
 def overdue() -> Iterator[dict[str, Any]]:
-    """Open jobs that should have moved by now, the longest overdue first in each shard: job_id, provider, due_at.
+    """What should have moved by now, the longest overdue first in each shard: pk, sk, due_at, and of a job its
+    job_id and provider. `sk` says what it is: JOB, BATCH or WORK.
 
     The shards come in another order each time, so that none is always the one that a time-out leaves out.
     """
@@ -94,3 +92,23 @@ def overdue() -> Iterator[dict[str, Any]]:
         )
         for page in pages:
             yield from (to_plain(item) for item in page["Items"])
+
+
+def postpone(item: Mapping[str, Any]) -> bool:
+    """Note that what was overdue was given a new message; False if it has moved since it was found."""
+    request = {
+        "TableName": settings.setting("TABLE_NAME"),
+        "Key": to_wire({"pk": item["pk"], "sk": item["sk"]}),
+        # no new version: nothing about it has changed, and who is about to end it may
+        "UpdateExpression": "SET #due_at = :later",
+        "ConditionExpression": "#due_at = :due_at AND attribute_exists(#open)",
+        "ExpressionAttributeNames": {"#due_at": "due_at", "#open": "open"},
+        "ExpressionAttributeValues": to_wire(
+            {":due_at": item["due_at"], ":later": timestamp(table.now(), plus=table.SWEPT_AGAIN_SECONDS)}
+        ),
+    }
+    try:
+        table.update(request)
+    except ConflictError:
+        return False
+    return True

@@ -19,7 +19,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from video_jobs import jobs, settings
-from video_jobs.jobs import Job, Step, timestamp
+from video_jobs.jobs import Job, JobStatus, Step, timestamp
 
 SHARDS = 4
 """Over how many index partitions the jobs of a provider are spread; one takes about 1,000 writes a second."""
@@ -100,12 +100,21 @@ def job_item(job: Job) -> dict[str, Any]:
     item["listing"] = f"{job.provider}#{shard}"
     item["listing_by_status"] = f"{job.status}#{job.provider}#{shard}"
     item["listing_order"] = f"{job.created_at}#{job.job_id}"
+    if "task" in job.plan:
+        item["tasks"] = str(shard)
+    if job.batch:
+        item["listing_in_batch"] = listing_in_batch(job, job.status)
     if job.status.ended:
         item["expires_at"] = expiry(now())
-    else:
+    if not (job.status.ended and job.is_told):
         item["open"] = str(shard)
         item["due_at"] = timestamp(now(), plus=SWEEP_GRACE_SECONDS)
     return item
+
+
+def listing_in_batch(job: Job, status: JobStatus) -> str:
+    """The index partition of a batch's jobs of one status."""
+    return f"{status}#{job.provider}#{job.batch}"
 
 
 def to_job(item: Mapping[str, Any]) -> Job | None:
@@ -126,16 +135,17 @@ def change_request(
     condition: str,
     step: str = "",
     aliases: Mapping[str, str] | None = None,
-    counted: bool = True,
+    versioned: bool = True,
     **values: Any,
 ) -> dict[str, Any]:
-    """An UpdateItem request, which also notes when (:now), and that, the job changed, unless it is not `counted`.
+    """An UpdateItem request, which also notes when (:now), and that, the job changed, unless it is not `versioned`.
 
     In the expressions #name is the attribute of that name, #step the attribute of the step's name, and an alias what
     `aliases` says.
     """
-    if counted:
-        update = re.sub(r"^SET ", "SET #updated_at = :now, ", update) + " ADD #version :one"
+    if versioned:
+        update = re.sub(r"^SET ", "SET #updated_at = :now, ", update)
+        update += ", #version :one" if " ADD " in update else " ADD #version :one"
         values |= {"now": timestamp(now()), "one": 1}
     names = {f"#{name}": name for name in re.findall(r"#(\w+)", update + condition)}
     if "#step" in names:
@@ -151,12 +161,11 @@ def change_request(
     }
 
 
-def apply(request: dict[str, Any]) -> Job:
-    """Make the change, or raise ConflictError if its condition does not hold."""
+def update(request: dict[str, Any]) -> dict[str, Any]:
+    """Update an item, and return it; or raise ConflictError if the condition does not hold."""
     for remaining in reversed(range(CONFLICT_TRIES)):
         try:
-            answer = settings.dynamodb().update_item(**request, ReturnValues="ALL_NEW")
-            break
+            return settings.dynamodb().update_item(**request, ReturnValues="ALL_NEW")["Attributes"]
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == "ConditionalCheckFailedException":
@@ -164,7 +173,12 @@ def apply(request: dict[str, Any]) -> Job:
             if code != "TransactionConflictException" or not remaining:
                 raise
             time.sleep(random.uniform(0, 0.05))  # a callback of the same job is being recorded
-    job = to_job(answer["Attributes"])
+    raise AssertionError("the last try returns or raises")
+
+
+def apply(request: dict[str, Any]) -> Job:
+    """Make the change, or raise ConflictError if its condition does not hold."""
+    job = to_job(update(request))
     if job is None:
         raise ConflictError("the job is deleted")
     return job

@@ -144,12 +144,16 @@ def _fault(error: Any) -> TransientError | RefusedByPlatformError:
     code, message, status = str(error.code or ""), str(said.get("Message") or ""), int(error.status_code or 0)
     if status >= 500 or status == 429 or code.startswith(errors.TRANSIENT):
         wait = getattr(error, "retry_after", None)  # milliseconds
-        return _unavailable(f"VOD answered {status} {code}: {message}", wait=wait / 1000 if wait else None)
+        return _unavailable(
+            f"VOD answered {status} {code}: {message}",
+            wait=wait / 1000 if wait else None,
+            rate_limited=status == 429 or code.startswith(errors.THROTTLED),
+        )
     return RefusedByPlatformError(errors.of_refusal(code, message), status=status)
 
 
-def _unavailable(message: str, *, wait: float | None = None) -> TransientError:
-    return TransientError(errors.UNAVAILABLE.with_message(message), wait_seconds=wait)
+def _unavailable(message: str, *, wait: float | None = None, rate_limited: bool = False) -> TransientError:
+    return TransientError(errors.UNAVAILABLE.with_message(message), wait_seconds=wait, rate_limited=rate_limited)
 
 
 def _access_key(values: Mapping[str, str]) -> tuple[str, str]:

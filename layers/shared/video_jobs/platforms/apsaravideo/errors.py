@@ -82,7 +82,9 @@ REQUEST_REFUSED = KnownError(
     retryable=False,
 )
 
-TRANSIENT = ("Throttling", "ServiceUnavailable", "InternalError", "SignatureNonceUsed", "InvalidTimeStamp.Expired")
+THROTTLED = "Throttling"
+"""How the codes begin of requests that VOD had no room for."""
+TRANSIENT = (THROTTLED, "ServiceUnavailable", "InternalError", "SignatureNonceUsed", "InvalidTimeStamp.Expired")
 """How the codes begin of what passes by itself. The last two: a request that was under way for too long."""
 UNAVAILABLE = KnownError(
     code="platform_unavailable",

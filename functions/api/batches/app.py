@@ -1,0 +1,266 @@
+"""Creates, fills, shows, retries and cancels batches."""
+
+import hashlib
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader
+from video_jobs import ended, queues, store
+from video_jobs.api import problems, requests
+from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, answer, json_response, native_app, problem_response
+from video_jobs.api.parameters import JOBS_CURSOR, Cursor, IdempotencyKey, Limit
+from video_jobs.api.problems import ProblemError
+from video_jobs.api.views import BatchView, JobPage
+from video_jobs.api.waiting import Since, Wait, when_changed
+from video_jobs.batches import Batch, BatchStatus, Counts
+from video_jobs.jobs import JobStatus
+from video_jobs.platforms.batch_requests import AnyBatchRequest, RetryRequest, SourcesRequest
+from video_jobs.queues import WorkMessage
+from video_jobs.store import batches
+
+LARGEST_BODY = 3_500_000
+"""Bytes. DynamoDB takes 4 MB in a transaction, and a batch is written with its sources or not at all."""
+_TRIES = 5
+
+logger = Logger(serialize_stacktrace=False)
+app = native_app(logger)
+
+BatchId = Annotated[str, Path(max_length=128, description="The batch's id.")]
+
+_UNKNOWN: dict[int, OpenAPIResponse] = {404: problem_response("There is no such batch")}
+_CONFLICT: dict[int, OpenAPIResponse] = {409: problem_response("The batch is not in a state that allows this")}
+_LOCATION: dict[str, OpenAPIResponseHeader] = {
+    "Location": {"description": "Where the batch is shown: /batches/{batch_id}", "schema": {"type": "string"}}
+}
+_EXAMPLES: dict[str, Any] = {
+    "sources": {
+        "summary": "Upload and index two videos",
+        "value": {
+            "provider": "videodb",
+            "sources": ["https://example.com/lecture-1.mp4", "https://example.com/lecture-2.mp4"],
+            "name": "autumn term",
+        },
+    },
+    "open": {
+        "summary": "More sources come, to TwelveLabs",
+        "value": {
+            "provider": "twelvelabs",
+            "options": {"index_id": "62a0906d47f5678267ec10a6"},
+            "sources": ["https://example.com/lecture-1.mp4"],
+            "open": True,
+        },
+    },
+}
+
+
+@app.post(
+    "/batches",
+    operation_id="createBatch",
+    tags=["batches"],
+    summary="Create a batch: many sources for one plan",
+    status_code=201,
+    responses={
+        201: {"description": "The batch; also if its Idempotency-Key had made it before", "headers": _LOCATION},
+        **INVALID,
+        **UNREADABLE,
+        **ALWAYS,
+    },
+)
+def create(
+    request: Annotated[AnyBatchRequest, Body(openapi_examples=_EXAMPLES)], idempotency_key: IdempotencyKey = None
+) -> Response[BatchView]:
+    wanted = request.new_batch(requests.job_id(idempotency_key))
+    batch, work = batches.create(wanted, request.sources)
+    if batch.request_digest != wanted.request_digest:
+        raise _key_reused()
+    _start(work)
+    logger.info("created", extra={"batch_id": batch.batch_id, "sources": batch.total})
+    view = _view(batch.batch_id)
+    return json_response(HTTPStatus.CREATED, view, headers={"location": f"/batches/{batch.batch_id}"})
+
+
+@app.get(
+    "/batches/<batch_id>",
+    operation_id="showBatch",
+    tags=["batches"],
+    summary="Show a batch, or wait until it has changed",
+    responses={200: {"description": "The batch"}, **_UNKNOWN, **INVALID, **ALWAYS},
+)
+def show(batch_id: BatchId, wait: Wait = 0, since: Since = None) -> BatchView:
+    return when_changed(
+        lambda: _view(batch_id),
+        version=lambda view: view.version,
+        ended=lambda view: view.status == BatchStatus.ENDED,
+        wait=wait,
+        since=since,
+    )
+
+
+@app.get(
+    "/batches/<batch_id>/jobs",
+    operation_id="listBatchJobs",
+    tags=["batches"],
+    summary="List the jobs of a batch, newest first",
+    responses={200: {"description": "Jobs"}, **_UNKNOWN, **INVALID, **ALWAYS},
+)
+def list_jobs(
+    batch_id: BatchId,
+    status: Annotated[JobStatus | None, Query(description="Only those of this status.")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> JobPage:
+    if cursor is not None and not JOBS_CURSOR.fullmatch(cursor):
+        raise problems.invalid_cursor()
+    batch, _ = _batch(batch_id)
+    return JobPage.of(
+        store.jobs(providers=(batch.provider,), status=status, batch=batch_id, limit=limit, cursor=cursor)
+    )
+
+
+@app.post(
+    "/batches/<batch_id>/jobs",
+    operation_id="addToBatch",
+    tags=["batches"],
+    summary="Add sources to an open batch, and close it",
+    status_code=202,
+    responses={
+        202: {"description": "The batch; its jobs are being made"},
+        **_UNKNOWN,
+        **_CONFLICT,
+        **INVALID,
+        **UNREADABLE,
+        **ALWAYS,
+    },
+)
+def add(batch_id: BatchId, request: SourcesRequest, idempotency_key: IdempotencyKey = None) -> Response[BatchView]:
+    post = None
+    if idempotency_key is not None:
+        post = batches.Post(key=hashlib.sha256(idempotency_key.encode()).hexdigest(), digest=request.digest)
+    try:
+        work = batches.append(batch_id, request.sources, close=request.close, post=post)
+    except KeyError:
+        raise problems.not_found("batch") from None
+    except batches.PostedOtherwiseError:
+        raise _key_reused() from None
+    except store.ConflictError:
+        if _batch(batch_id)[0].closed:
+            raise ProblemError(HTTPStatus.CONFLICT, "batch_closed", "The batch is closed: make another one.") from None
+        raise _moved() from None
+    _start(work)
+    if not work and request.close:
+        _settle(batch_id)  # it may have been all that was missing
+    return json_response(HTTPStatus.ACCEPTED, _view(batch_id))
+
+
+@app.delete(
+    "/batches/<batch_id>",
+    operation_id="cancelBatch",
+    tags=["batches"],
+    summary="Cancel what is open of a batch",
+    responses={
+        200: {"description": "The batch; its open jobs are being canceled. One that has ended stays as it is"},
+        **_UNKNOWN,
+        **_CONFLICT,
+        **INVALID,
+        **ALWAYS,
+    },
+)
+def cancel(batch_id: BatchId) -> BatchView:
+    for _ in range(_TRIES):
+        batch, _counts = _batch(batch_id)
+        if batch.status == BatchStatus.ENDED or (batch.canceled and batch.work):
+            return _view(batch_id)
+        work = batches.cancel(batch)
+        if work:
+            _start([work])
+            return _view(batch_id)
+    raise _moved()
+
+
+@app.post(
+    "/batches/<batch_id>/retry",
+    operation_id="retryBatch",
+    tags=["batches"],
+    summary="Try the failed jobs of a batch again, or only those that failed for one cause",
+    status_code=202,
+    responses={
+        202: {"description": "The batch; its failed jobs are being tried again"},
+        **_UNKNOWN,
+        **_CONFLICT,
+        **INVALID,
+        **UNREADABLE,
+        **ALWAYS,
+    },
+)
+def retry(batch_id: BatchId, request: RetryRequest | None = None) -> Response[BatchView]:
+    cause = request.cause if request else None
+    for _ in range(_TRIES):
+        batch, counts = _batch(batch_id)
+        if batch.canceled and batch.work:
+            raise ProblemError(
+                HTTPStatus.CONFLICT, "batch_canceled", "The batch is being canceled; try again when it has ended."
+            )
+        if not (counts.causes.get(cause, 0) if cause else counts.of(JobStatus.FAILED)):
+            raise ProblemError(
+                HTTPStatus.CONFLICT,
+                "nothing_failed",
+                "No job of the batch has failed" + (" for this cause." if cause else "."),
+            )
+        work = batches.retry(batch, cause=cause)
+        if work:
+            _start([work])
+            return json_response(HTTPStatus.ACCEPTED, _view(batch_id))
+    raise _moved()
+
+
+def _batch(batch_id: str) -> tuple[Batch, Counts]:
+    found = batches.get(batch_id)
+    if found is None:
+        raise problems.not_found("batch")
+    return found
+
+
+def _view(batch_id: str) -> BatchView:
+    return BatchView.of(*_batch(batch_id))
+
+
+def _start(work: list[str]) -> None:
+    """Have it done; if that cannot be said, it is in the table, and the next sweep says it."""
+    for work_id in work:
+        try:
+            queues.send_batch_work(WorkMessage(work_id=work_id))
+        except Exception:
+            logger.exception("left to the sweep", extra={"work_id": work_id})
+
+
+def _settle(batch_id: str) -> None:
+    try:
+        ended.settle(batch_id)
+    except Exception:
+        logger.exception("left to the sweep", extra={"batch_id": batch_id})
+
+
+def _key_reused() -> ProblemError:
+    return ProblemError(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "idempotency_key_reused",
+        "This Idempotency-Key came with another request before.",
+    )
+
+
+def _moved() -> ProblemError:
+    return ProblemError(HTTPStatus.CONFLICT, "batch_moved", "The batch changed at the same moment; try again.")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    logger.clear_state()
+    return answer(
+        app,
+        event,
+        context,
+        largest_body=LARGEST_BODY,
+        too_large="Leave the batch open, and send its sources in several requests.",
+    )

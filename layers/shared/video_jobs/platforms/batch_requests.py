@@ -1,0 +1,141 @@
+"""What `POST /batches` takes: what a job of the platform takes, with many sources in the place of one."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model, model_validator
+
+from video_jobs.api.requests import NotifyUrl, SourceUrl
+from video_jobs.batches import Batch, job_id
+from video_jobs.jobs import Job, now, timestamp
+from video_jobs.platforms.requests import AnyJobRequest, PlatformJobRequest
+from video_jobs.store.batches import MOST_SOURCES
+
+LARGEST_TEMPLATE = 16 * 1024
+"""Bytes of a batch's plan and options: each of its jobs holds them, and a hundred jobs are written at once."""
+_OF_A_JOB_ALONE = frozenset({"source", "media_id", "batch", "notify_url"})
+_ANY_SOURCE = "https://example.com/video.mp4"
+
+_job_request: TypeAdapter[PlatformJobRequest] = TypeAdapter(AnyJobRequest)
+
+type Sources = Annotated[list[SourceUrl], Field(max_length=MOST_SOURCES)]
+
+
+def _digest(request: BaseModel) -> str:
+    canonical = json.dumps(request.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class BatchRequest(BaseModel):
+    """Sources that go the same way. The other fields are those of the platform's job."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sources: Sources = []
+    """10,000 at most; more can be added while the batch is open."""
+    open: bool = False
+    """Whether more sources come. If not, the batch ends when its jobs have."""
+    name: str | None = Field(default=None, min_length=1, max_length=128)
+    """For people."""
+    notify_url: NotifyUrl | None = None
+    """Where the batch's end is told."""
+    notify_jobs: bool = False
+    """Whether its jobs' ends are told there, too."""
+
+    @model_validator(mode="after")
+    def _there_is_something_to_do(self) -> Self:
+        if not self.sources and not self.open:
+            raise ValueError("give sources, or leave the batch open for some to come")
+        if self.notify_jobs and self.notify_url is None:
+            raise ValueError("notify_jobs needs a notify_url")
+        template = self._template
+        if len(json.dumps(template).encode()) > LARGEST_TEMPLATE:
+            raise ValueError(f"a batch's plan and options must have at most {LARGEST_TEMPLATE} bytes as JSON")
+        try:
+            _job_request.validate_python(template | {"source": _ANY_SOURCE})
+        except ValidationError as error:
+            said = (found["msg"].removeprefix("Value error, ") for found in error.errors())
+            raise ValueError("; ".join(said)) from None
+        return self
+
+    @property
+    def _template(self) -> dict[str, Any]:
+        fields = set(type(self).model_fields) - set(BatchRequest.model_fields)
+        template = self.model_dump(mode="json", by_alias=True, exclude_unset=True, include=fields)
+        if self.notify_jobs:
+            template["notify_url"] = str(self.notify_url)
+        return template
+
+    def new_batch(self, batch_id: str) -> Batch:
+        """The batch that this asks for, without its sources."""
+        created = timestamp(now())
+        template = self._template
+        return Batch(
+            batch_id=batch_id,
+            name=self.name,
+            provider=template["provider"],
+            template=template,
+            closed=not self.open,
+            notify_url=self.notify_url,
+            request_digest=_digest(self),
+            created_at=created,
+            updated_at=created,
+        )
+
+
+def _batch_request(job_request: type[BaseModel]) -> type[BatchRequest]:
+    fields: dict[str, Any] = {
+        name: (field.annotation, field)
+        for name, field in job_request.model_fields.items()
+        if name not in _OF_A_JOB_ALONE
+    }
+    name = job_request.__name__.replace("JobRequest", "BatchRequest")
+    return create_model(name, __base__=BatchRequest, __doc__=BatchRequest.__doc__, **fields)
+
+
+if TYPE_CHECKING:
+    AnyBatchRequest = BatchRequest
+else:
+    _requests = tuple(_batch_request(request) for request in get_args(PlatformJobRequest))
+    AnyBatchRequest = Annotated[
+        _requests[0] | _requests[1] | _requests[2] | _requests[3], Field(discriminator="provider")
+    ]
+
+
+class SourcesRequest(BaseModel):
+    """More sources for an open batch."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sources: Sources = []
+    """10,000 at most."""
+    close: bool = False
+    """Whether these were the last."""
+
+    @model_validator(mode="after")
+    def _there_is_something_to_do(self) -> Self:
+        if not self.sources and not self.close:
+            raise ValueError("give sources, or close the batch")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """The same for requests that say the same."""
+        return _digest(self)
+
+
+class RetryRequest(BaseModel):
+    """Which failed jobs to try again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cause: str | None = Field(default=None, min_length=1, max_length=128)
+    """Only those whose error has this code; all if there is none."""
+
+
+def new_job(batch: Batch, index: int, source: str) -> Job:
+    """The job of one of a batch's sources."""
+    request = _job_request.validate_python(batch.template | {"source": source, "batch": batch.batch_id})
+    job = request.new_job(job_id(batch.batch_id, index))
+    return job.model_copy(update={"batch_index": index, "counted": job.status})

@@ -1,0 +1,34 @@
+"""One deployment for all tests of this folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.platforms.simulated import SimulatedPlatforms
+from local.stack import LocalStack
+from tests.e2e.deployment import Deployment
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of them run in one process, which deploys once."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("local stack"))
+
+
+@pytest.fixture(scope="session")
+def deployment() -> Iterator[Deployment]:
+    with (
+        SimulatedPlatforms(pace=0.1) as platforms,
+        LocalStack(
+            name="test",
+            parameters={
+                **platforms.parameters,
+                "CheckIntervalSeconds": 1,
+                **{f"{name}Concurrency": 2 for name in ("VideoDb", "TwelveLabs", "ApiVideo", "ApsaraVideo")},
+            },
+        ) as stack,
+    ):
+        platforms.connect(stack)
+        yield Deployment(stack, platforms)
