@@ -165,7 +165,7 @@ class Bench:
         with self._sampled() as peaks:
             answered, ended = work()
             self._until(lambda: int(self._nothing_waits()), of=1, what="empty queues")
-        return Phase(
+        phase = Phase(
             name=name,
             jobs=jobs,
             answered=answered,
@@ -173,6 +173,8 @@ class Bench:
             calls=self.proxy.calls().since(before),
             peaks=dict(peaks),
         )
+        _tell(f"{name}: {jobs / ended:.1f} jobs/s, {phase.calls_a_job:.2f} AWS calls a job")
+        return phase
 
     # --- Asking it, past what is counted -----------------------------------------------------------------------------
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-from video_jobs import settings, store
+from video_jobs import ended, settings, store
 from video_jobs.jobs import Job, JobStatus, StepStatus, timestamp
 from video_jobs.platforms.videodb.request import VideoDbJobRequest
 
@@ -896,6 +897,16 @@ def test_a_failed_job_is_queued_again_with_as_many_attempts_as_at_first(stack: S
     assert "open" in item
     assert "expires_at" not in item
     assert listed(status="running") == [job_id]
+
+
+def test_an_end_that_is_not_told_yet_is_told_before_the_job_is_tried_again(stack: Stack) -> None:
+    with patch.object(ended, "conclude"):  # it broke off before that
+        job_id = failed(stack)
+
+    ok(call("POST", f"/jobs/{job_id}/retry"))
+
+    told = [json.loads(json.loads(message)["event"]) for message in stack.messages("Notices")]
+    assert [(event["type"], event["data"]["job_id"]) for event in told] == [("job.failed", job_id)]
 
 
 def test_a_retry_is_kept_when_sqs_is_away(stack: Stack) -> None:

@@ -21,7 +21,7 @@ from starlette.datastructures import QueryParams
 from twelvelabs import BadRequestError, TwelveLabs
 from twelvelabs.core.api_error import ApiError
 from twelvelabs.wrapper.task_client_wrapper import TaskClientWrapper
-from video_jobs import queues, settings, store
+from video_jobs import forms, queues, settings, store
 from video_jobs.jobs import Job, JobStatus, News, Step, StepStatus, timestamp
 from video_jobs.platforms.twelvelabs import task_list, task_request, task_view
 
@@ -1232,3 +1232,16 @@ def test_a_filter_by_the_time_of_creation_reads_no_more_than_that_day(stack: Sta
     assert [row["_id"] for row in answer.json["data"]] == ["2-ends", "2-begins"]
     assert {read.index for read in reads} == {"tasks"}
     assert sum(read.items for read in reads) == 2
+
+
+def test_nothing_in_a_forms_names_and_types_can_become_a_header_of_ours() -> None:
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="video_file"; filename="a\nb.mp4"\r\n'
+        b"Content-Type: video/mp4\nX-Evil: 1\r\n\r\nbytes\r\n--b--\r\n"
+    )
+
+    ((name, file),) = forms.read("multipart/form-data; boundary=b", body)
+
+    assert isinstance(file, forms.FormFile)
+    assert (name, file.content, file.content_type) == ("video_file", b"bytes", "application/octet-stream")
+    assert "\n" not in file.name

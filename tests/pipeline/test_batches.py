@@ -78,6 +78,7 @@ def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- Sources become jobs ---------------------------------------------------------------------------------------------
 
 
+@fastest
 def test_a_batch_makes_a_job_of_every_source(stack: Stack) -> None:
     made = call("POST", "/batches", {"provider": "videodb", "sources": sources(250)})
     assert made.status == 201, made.text
@@ -91,6 +92,7 @@ def test_a_batch_makes_a_job_of_every_source(stack: Stack) -> None:
     assert len(started(stack)) == 250
 
 
+@fastest
 def test_a_piece_of_work_that_runs_out_of_time_is_gone_on_with_by_another_message(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,6 +301,7 @@ def test_a_batch_without_sources_can_be_canceled(stack: Stack) -> None:
     assert (read()[0].status, read()[0].work) == (BatchStatus.ENDED, 0)
 
 
+@fastest
 def test_a_cancellation_waits_for_sources_that_are_being_made_into_jobs_and_cancels_those_too(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +320,28 @@ def test_a_cancellation_waits_for_sources_that_are_being_made_into_jobs_and_canc
     assert kinds() == {"canceled": batches.CHUNK + 5}
     assert started(stack) == [], "nothing of a canceled batch is started"
     assert (read()[0].status, read()[0].ends) == (BatchStatus.ENDED, 1)
+
+
+def test_a_cancellation_does_not_take_for_deleted_what_is_made_while_it_looks(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.pipeline.batches.app._NOT_MADE_YET_SECONDS", 0)
+    (only,) = new(3)
+    cancellation = batches.cancel(read()[0])
+    assert cancellation is not None
+    look = batches.jobs_at
+
+    def made_meanwhile(*asked: Any) -> Any:
+        found = look(*asked)
+        if batches.work(only):
+            assert do(only)
+        return found
+
+    monkeypatch.setattr(batches, "jobs_at", made_meanwhile)
+    assert do(cancellation)
+    work(stack)
+
+    assert (kinds(), read()[0].status) == ({"canceled": 3}, BatchStatus.ENDED)
 
 
 @fastest

@@ -140,6 +140,19 @@ def test_a_long_queue_explains_for_some_hours_why_a_job_does_not_move(
 
 
 @pytest.mark.usefixtures("overdue")
+def test_a_long_queue_explains_nothing_about_jobs_that_have_begun_or_whose_end_is_not_told(
+    stack: Stack, backlog: Callable[[int], list[str]]
+) -> None:
+    asked = backlog(10_000)
+    begun = store.claim(store.create(new_job("job-1")), "upload", lease_seconds=-1)
+    canceled = store.cancel(store.create(new_job("job-2")))
+
+    assert begun is not None
+    assert canceled is not None
+    assert (sweep(), asked) == (2, [])
+
+
+@pytest.mark.usefixtures("overdue")
 def test_a_long_queue_of_jobs_explains_nothing_about_batches(stack: Stack, backlog: Callable[[int], list[str]]) -> None:
     asked = backlog(10_000)
     batches.create(new_batch(), sources(1))

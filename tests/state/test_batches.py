@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Self
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from botocore.client import BaseClient
@@ -20,6 +20,7 @@ from video_jobs import settings as deployed
 from video_jobs.batches import Batch, BatchStatus, Counts, estimated_end, rate
 from video_jobs.batches import job_id as job_id_of
 from video_jobs.jobs import Job, JobStatus, StepFailed, StepSucceeded, timestamp
+from video_jobs.queues import StartMessage
 from video_jobs.store import batches
 from video_jobs.store.batches import Post, WorkKind
 
@@ -842,3 +843,60 @@ def test_a_failure_that_was_taken_back_unnoticed_is_noticed_by_a_sweep(stack: St
     sweep(stack)
 
     assert (job(first).status, kinds(), told) == ("succeeded", {"succeeded": 1}, [1, 2])
+
+
+# --- What broke off, or comes from before ----------------------------------------------------------------------------
+
+
+def test_a_new_batch_of_an_old_id_has_counts_of_its_own(stack: Stack) -> None:
+    for only in put(2):  # as an Idempotency-Key makes it
+        finish(only)
+    for part in ("BATCH", *(f"JOB#{job_id_of(BATCH, number)}" for number in range(2))):  # all of it but the counts
+        of_batch = part == "BATCH"
+        key = {"pk": {"S": f"BATCH#{BATCH}" if of_batch else part}, "sk": {"S": "BATCH" if of_batch else "JOB"}}
+        deployed.dynamodb().delete_item(TableName=deployed.setting("TABLE_NAME"), Key=key)
+
+    put(3)
+    ended.settle(BATCH)
+
+    batch, counts = read(BATCH)
+    assert (batch.status, dict(counts.kinds), counts.ended) == (BatchStatus.RUNNING, {"pending": 3}, 0)
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_job_that_is_there_although_nobody_made_it_is_a_fault_and_no_reason_to_come_again_for_ever() -> None:
+    store.create(new_job(job_id_of(BATCH, 0)))
+    _, (work_id,) = batches.create(new_batch(), sources(2))
+
+    with pytest.raises(store.ConflictError, match="nobody has made it"):
+        scene.expand(work_id)
+
+
+def test_an_end_of_which_the_answer_was_lost_is_known_as_ours(stack: Stack, told: list[int]) -> None:
+    (only,) = put(1)
+    scene.begin(only)
+    before = scene.job(only)
+    first = store.cancel(before)
+
+    again = store.cancel(before)  # as the SDK sends it again
+
+    assert first is not None
+    assert again == first
+    ended.conclude(again)
+    assert (kinds(), told) == ({"canceled": 1}, [1])
+
+
+def test_a_batch_whose_settling_broke_off_is_settled_when_the_message_comes_again(
+    stack: Stack, told: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (only,) = put(1)
+    done = run(only)
+    with monkeypatch.context() as broken:
+        broken.setattr(batches, "settle", Mock(side_effect=OSError("away")))
+        with pytest.raises(OSError, match="away"):
+            ended.conclude(done)
+
+    message = stack.received("VideoDbSteps", StartMessage(job_id=only).model_dump_json())
+    assert handler("videodb/steps")(message, Context()) == {"batchItemFailures": []}
+
+    assert (read()[0].status, told) == (BatchStatus.ENDED, [1])

@@ -196,8 +196,8 @@ def retry(job_id: JobId) -> JobView:
             HTTPStatus.CONFLICT, "job_not_failed", f"The job is {job.status}; only a failed one can be retried."
         )
     try:
-        if not job.is_told:
-            ended.conclude(job)
+        if not job.is_told:  # once it runs again, nobody tells this end
+            _conclude(job)
             job = _job(job_id)
         queued = store.retry(job, step)
     except store.ConflictError:
