@@ -378,6 +378,7 @@ def test_what_passes_is_tried_again(server: Server, status: int, body: bytes) ->
         ApiVideo().status("vi-1")
 
     assert fault.value.error.code == "platform_unavailable"
+    assert fault.value.rate_limited == (status == 429)
 
 
 @pytest.mark.parametrize(

@@ -483,6 +483,7 @@ def test_what_passes_is_transient_and_not_repeated_by_the_sdk(
     assert fault.value.error.code == "platform_unavailable"
     assert fault.value.error.message.startswith(message)
     assert fault.value.wait_seconds == (1.0 if file == "throttled" else None)
+    assert fault.value.rate_limited == file.startswith("throttled")
     assert len(submissions(vod)) == 1
 
 

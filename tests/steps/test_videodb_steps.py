@@ -437,6 +437,7 @@ def test_what_passes_is_asked_for_again_later_and_not_here(server: Server, answe
         submit("upload")
     assert (fault.value.error.code, fault.value.error.message) == ("platform_unavailable", words)
     assert fault.value.error.retryable
+    assert fault.value.rate_limited == (answer.status == 429)
     assert len(server.asked) == 1
 
 

@@ -18,8 +18,10 @@ from video_jobs.jobs import Found, Job, Step, StepFailed, StepRunning, StepStatu
 from video_jobs.platforms.videodb import plan
 from video_jobs.queues import CheckMessage, StartMessage
 from video_jobs.steps import Handler
+from video_jobs.store import batches
 
 from functions.pipeline.sweep import app as sweep
+from tests.batch import TEMPLATE, new_batch
 from tests.scripted import STEPS, ScriptedPlatform, ScriptedStep, fault, new_job
 from tests.stack import Context, Stack, handler
 
@@ -422,6 +424,31 @@ def test_what_the_platform_refuses_fails_at_once(scene: Scene) -> None:
     assert (len(scene.script.submitted), scene.hidden) == (1, [])
     (event,) = store.events("job-1", limit=10).items
     assert json.loads(event["body"]) == {"message": "Invalid media type", "http_status": 400}
+
+
+@pytest.mark.parametrize("batch_index", [0, None])
+def test_a_job_of_a_batch_whose_failure_is_taken_back_goes_on_with_its_next_step_at_once(
+    stack: Stack, batch_index: int | None
+) -> None:
+    platform = ScriptedPlatform(
+        steps={
+            "upload": ScriptedStep(submits=[FAILED]),
+            "index_spoken_words": ScriptedStep(submits=[DONE]),
+        }
+    )
+    made = new_batch(total=1, template=TEMPLATE)
+    batches.create(made, [])
+    store.create(new_job(plan=STEPS[:2], batch=made.batch_id, batch_index=batch_index))
+    platform.worker(stack.received(QUEUE, StartMessage(job_id="job-1").model_dump_json()), Context())
+    stack.work(QUEUE, platform.worker)
+    assert job().counted == "failed/download_failed"
+    stack.callback("videodb/upload", '{"success": true, "data": {"id": "m-1"}}')
+
+    stack.work(QUEUE, platform.worker, rounds=1)
+
+    assert job().steps["index_spoken_words"].attempt == 1
+    stack.work(QUEUE, platform.worker)
+    assert (job().status, job().counted) == ("succeeded", "succeeded")
 
 
 # --- Rate limits -----------------------------------------------------------------------------------------------------
