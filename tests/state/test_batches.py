@@ -124,6 +124,41 @@ def test_a_success_that_follows_a_failure_runs_again_and_is_counted_as_a_success
     assert (kinds(), read()[0].status, read()[0].ends) == ({"succeeded": 2}, BatchStatus.ENDED, 2)
 
 
+def its_platform_takes_it_back(found: str) -> None:
+    scene.tell(found, StepSucceeded())
+
+
+def somebody_has_it_tried_again(found: str) -> None:
+    store.retry(job(found), "upload")
+
+
+@pytest.mark.every_engine
+@pytest.mark.parametrize("moves_on", [its_platform_takes_it_back, somebody_has_it_tried_again])
+def test_an_end_that_is_told_too_late_is_not_counted_and_the_job_is_still_looked_for(
+    stack: Stack, moves_on: Callable[[str], None]
+) -> None:
+    (first,) = put(1)
+    done = run(first, FAULT)
+    moves_on(first)
+
+    assert store.concluded(done) is None
+
+    (there,) = (each for each in stack.items("JOB#") if each["sk"] == "JOB")
+    assert (there["status"], there["counted"], kinds()) == ("running", "running", {"running": 1})
+    assert {"open", "due_at"} <= set(there)
+    finish_again(first)
+    assert (kinds(), read()[0].ends) == ({"succeeded": 1}, 1)
+
+
+def finish_again(found: str) -> None:
+    if job(found).current:
+        finish(found)
+        return
+    done = store.end(job(found), JobStatus.SUCCEEDED)
+    assert done is not None
+    ended.conclude(done)
+
+
 @pytest.mark.every_engine
 def test_a_job_that_is_read_before_its_end_is_counted_cannot_be_retried_behind_the_counts_back(stack: Stack) -> None:
     (first,) = put(1)

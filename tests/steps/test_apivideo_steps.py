@@ -1252,7 +1252,9 @@ def test_callbacks_before_the_uploads_answer_end_the_job(
     assert "adopted" in outcomes
     assert [one.job_id for one in jobs(stack)] == ["job-1"]
     assert (job.status, job.adopted) == (JobStatus.SUCCEEDED, False)
-    assert set(step_of().told_of(job.refs[0])) == set(FIVE)
+    told = set(step_of().told_of(job.refs[0]))
+    assert told  # what the adopted job was told came along
+    assert told <= set(FIVE)  # a check may end the job before the last ones come: those are archived
 
 
 # --- Before the answer, and about what others have started -----------------------------------------------------------
