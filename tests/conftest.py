@@ -1,5 +1,13 @@
 """Fixtures that all tests share, and the engines that hold the table in them."""
 
+import os
+import platform
+import random
+import secrets
+import socket
+import threading
+import time
+import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 DYNAMODB_LOCAL = dynamodb_local.jar()
+SHARED_BY_THREADS = (os, platform, random, secrets, socket, threading, time, uuid)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +38,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker("every_engine"):
         engines = ["moto", "dynamodb_local"] if DYNAMODB_LOCAL else ["moto"]
         metafunc.parametrize("engine", engines, indirect=True, scope="session")
+
+
+@pytest.fixture(autouse=True)
+def unchanged_standard_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test replaces what servers in other threads of this process call as well: `tests.patches` is for that."""
+    before = _functions()
+    yield  # what `monkeypatch` changed is changed until after this
+    changed = [name for name, function in _functions().items() if before.get(name) is not function]
+    assert not changed, f"changed for every thread: {changed}; see tests/patches.py"
+
+
+def _functions() -> dict[str, object]:
+    modules = {module.__name__: vars(module) for module in SHARED_BY_THREADS}
+    return {f"{module}.{name}": it for module, names in modules.items() for name, it in names.items() if callable(it)}
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from functions.api.batches.app import LARGEST_BODY
 from tests import batch as scene
 from tests.api.calls import PROBLEM, Answer, away, call, create
 from tests.batch import BATCH, FAULT, OTHER_FAULT, finish, job, kinds, put, read, sources, totals
+from tests.patches import change
 from tests.stack import Stack, handler
 
 PLATFORMS: Mapping[str, dict[str, Any]] = {
@@ -233,7 +235,8 @@ def test_a_body_that_is_no_json_is_refused(
 def test_a_caller_whose_batch_dynamodb_does_not_take_now_is_told_to_try_again_and_can(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, code: str, key: dict[str, str]
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    for module in (store.table, store.batches):
+        change(monkeypatch, module, time, sleep=lambda _seconds: None)
     body = {**scene.TEMPLATE, "sources": sources(2)}
     with canceled(code):
         answer = call("POST", "/batches", body, headers=key)
@@ -600,7 +603,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(waiting, "time", SimpleNamespace(sleep=clock.sleep, monotonic=lambda: clock.now))
+    change(monkeypatch, waiting, time, sleep=clock.sleep, monotonic=lambda: clock.now)
     return clock
 
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from botocore.client import BaseClient
-from video_jobs import store
+from video_jobs import steps, store
 from video_jobs.jobs import Job, JobStatus, Step, StepStatus
 
 from functions.api.media import app
 from local.platforms.videodb import SimulatedVideoDb
 from tests.api.calls import SOURCE, Answer, away, call, create
 from tests.events.samples import read
+from tests.patches import change
 from tests.scripted import fault, new_job
 from tests.stack import Stack, handler
 
@@ -55,7 +56,7 @@ def put(job_id: str, day: int = 1, **steps: Step) -> Job:
 
 def run(stack: Stack, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> dict[str, Any]:
     """A job, brought to its end by checks."""
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.0)
+    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
     job: dict[str, Any] = create(media_type=None, **asked).json
     stack.work("VideoDbSteps", handler("videodb/steps"), rounds=10_000)
     return job

@@ -17,8 +17,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("local stack"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment() -> Iterator[Deployment]:
+    """It ends before this process goes on to the tests of other folders, none of which expects its threads."""
     with (
         SimulatedPlatforms(pace=0.1) as platforms,
         LocalStack(

@@ -7,6 +7,7 @@ import pytest
 from local import aws, deploy, template
 from local.commands import StackError
 from tests.cloudformation import ROOT, TEMPLATE
+from tests.patches import change
 
 ENDPOINT = "http://127.0.0.1:4566"
 
@@ -42,7 +43,7 @@ def test_a_parameter_that_the_template_does_not_have_is_an_error() -> None:
 
 @pytest.mark.parametrize(("machine", "expected"), [("aarch64", "arm64"), ("arm64", "arm64"), ("AMD64", "x86_64")])
 def test_the_layer_is_built_for_this_machine(monkeypatch: pytest.MonkeyPatch, machine: str, expected: str) -> None:
-    monkeypatch.setattr(platform, "machine", lambda: machine)
+    change(monkeypatch, deploy, platform, machine=lambda: machine)
 
     assert deploy.architecture() == expected
 

@@ -27,6 +27,7 @@ from wcwidth import wcswidth
 from local import deploy, running, watch
 from local.commands import StackError
 from local.watch import BatchApi, CannotAskError, Screen
+from tests.patches import change
 from tests.stack import API_KEY, Stack
 
 BATCH_ID = "b-1"
@@ -132,7 +133,7 @@ def serving(*script: Scripted) -> Iterator[Api]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long it would have slept."""
     slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+    change(monkeypatch, watch, time, sleep=slept.append)
     return slept
 
 

@@ -4,6 +4,7 @@ import hmac
 import json
 import os
 import re
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -24,6 +25,7 @@ from local.platforms.apsaravideo import SimulatedApsaraVideo
 from local.webhooks import apivideo, apsaravideo, deployment, twelvelabs
 from local.webhooks.__main__ import main
 from tests.cloudformation import TEMPLATE
+from tests.patches import change
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -407,7 +409,7 @@ def test_the_callback_is_set_signed_with_a_new_key_that_was_stored(
 def test_a_new_key_has_all_that_vod_wants(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = ["a" * 32, "A" * 32, "1" * 32, "aA" * 16, "a1" * 16, "A1" * 16, "aA1b" * 8]
     characters = iter("".join(keys))
-    monkeypatch.setattr("local.webhooks.apsaravideo.secrets.choice", lambda _: next(characters))
+    change(monkeypatch, apsaravideo, secrets, choice=lambda _: next(characters))
     assert apsaravideo.new_key() == keys[-1]
 
 

@@ -1,6 +1,7 @@
 """What batches promise: each source becomes a job once, each job counts once, and a batch ends once."""
 
 import json
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from unittest.mock import patch
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError
-from video_jobs import ended, queues, settings, store
+from video_jobs import ended, queues, settings, steps, store
 from video_jobs.api import requests
 from video_jobs.batches import BatchStatus
 from video_jobs.batches import job_id as job_id_of
@@ -29,6 +30,7 @@ from tests import batch as scene
 from tests.api.calls import away, call
 from tests.batch import BATCH, FAULT, OTHER_FAULT, fastest, finish, job, kinds, put, read, run, sources, totals
 from tests.orders import in_every_order
+from tests.patches import change
 from tests.scripted import ScriptedPlatform, ScriptedStep
 from tests.stack import Context, Stack, handler, sqs_event
 
@@ -527,8 +529,8 @@ def was_canceled(life: Life) -> None:
 def test_everybody_may_be_stopped_at_every_call_and_the_batch_still_ends_once_with_true_counts(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, live: Callable[[Life], None]
 ) -> None:
-    monkeypatch.setattr("video_jobs.steps.LEASE_SECONDS", 0)
-    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.0)
+    monkeypatch.setattr(steps, "LEASE_SECONDS", 0)
+    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
     point, calls = 0, Counter(all=0)
     while calls["all"] >= point:
         point += 1
@@ -558,7 +560,7 @@ def test_everybody_may_be_stopped_at_every_call_and_the_batch_still_ends_once_wi
 def test_a_batch_at_videodb_ends_once_with_its_totals_and_causes_and_a_notice_of_every_end(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.0)
+    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
     files = ["lecture.mp4", "private.mp4", "refused.mp4"]
     request = {
         "provider": "videodb",

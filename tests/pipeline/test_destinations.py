@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from video_jobs import destinations, webhooks
 from video_jobs.destinations import Address, Destination, ForbiddenError, NoConnectionError, destination, is_public
 
+from tests.patches import change
 from tests.pipeline.receivers import receiver
 
 PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "2a00:1450:4001::1")
@@ -223,7 +224,7 @@ def dialed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
         tried.append(address)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(socket, "create_connection", create_connection)
+    change(monkeypatch, destinations, socket, create_connection=create_connection)
     return tried
 
 

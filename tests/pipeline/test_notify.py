@@ -29,6 +29,7 @@ from video_jobs.queues import NotSentError
 
 from functions.pipeline.notify import app
 from tests.cloudformation import RESOURCES
+from tests.patches import change
 from tests.pipeline.receivers import OK, Behaviour, answer, dripping, hang_up, receiver, reset
 from tests.scripted import fault, new_job
 from tests.stack import Context, Stack
@@ -46,7 +47,7 @@ def hidden(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]
     monkeypatch.setenv("EVENT_BUS", "bus")
     settings.secretsmanager().create_secret(Name="NOTIFY_SECRETS", SecretString=json.dumps({"default": KEY}))
     monkeypatch.setenv("NOTIFY_SECRETS", "NOTIFY_SECRETS")
-    monkeypatch.setattr(random, "uniform", lambda low, high: (low + high) / 2)
+    change(monkeypatch, app, random, uniform=lambda low, high: (low + high) / 2)
     noted: list[int] = []
     original = BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -479,7 +480,7 @@ def test_each_attempt_has_the_same_id_and_bytes_and_a_signature_of_its_own_time(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = iter([1_800_000_000.5, 1_800_000_301.5])
-    monkeypatch.setattr(time, "time", lambda: next(moments))
+    change(monkeypatch, app, time, time=lambda: next(moments))
 
     with receiver(answer(500), OK) as there:
         assert not taken(stack, to_url(there.url), received=1)
@@ -633,7 +634,7 @@ def test_attempts_come_ever_more_slowly_for_two_days(stack: Stack, hidden: list[
 def test_receivers_that_were_away_are_not_all_called_at_once(
     stack: Stack, hidden: list[int], monkeypatch: pytest.MonkeyPatch, pick: Callable[[float, float], float], waits: int
 ) -> None:
-    monkeypatch.setattr(random, "uniform", pick)  # the least and the most of a range
+    change(monkeypatch, app, random, uniform=pick)  # the least and the most of a range
     with receiver(answer(500)) as there:
         assert not taken(stack, to_url(there.url), received=2)
 
@@ -734,7 +735,7 @@ def test_a_name_that_leads_to_this_machine_is_forbidden_when_it_is_told(
     def resolve(_host: str, _port: int, **_more: Any) -> list[Any]:
         return [(2, 1, 6, "", ("127.0.0.1", 443))]
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    change(monkeypatch, destinations, socket, getaddrinfo=resolve)
 
     assert taken(stack, to_url("https://hooks.example.com/"))
     assert "hooks.example.com is 127.0.0.1" in log()

@@ -7,6 +7,7 @@ from video_jobs import store
 from video_jobs.jobs import Job, JobStatus, StepFailed, StepSucceeded
 from video_jobs.store import Event, Recorded
 
+from tests.patches import change
 from tests.scripted import CREATED_AT, fault, new_job
 from tests.stack import Stack
 
@@ -27,7 +28,7 @@ def found(job_id: str = "job-1") -> Job:
 
 def test_a_claim_that_the_sdk_sends_again_is_still_the_claimants(monkeypatch: pytest.MonkeyPatch) -> None:
     # its first answer was lost on the way, and the write had been applied
-    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=1))
+    change(monkeypatch, store.moves, uuid, uuid4=lambda: uuid.UUID(int=1))
     job = store.create(new_job())
 
     first = store.claim(job, "upload", lease_seconds=90)

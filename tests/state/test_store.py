@@ -23,6 +23,7 @@ from video_jobs.jobs import (
 )
 from video_jobs.store import ConflictError, Event, Recorded
 
+from tests.patches import change
 from tests.scripted import CREATED_AT, STEPS, fault, new_job
 from tests.stack import Stack
 
@@ -742,7 +743,7 @@ def conflicts(monkeypatch: pytest.MonkeyPatch, codes: Sequence[Sequence[str]]) -
         raise client.exceptions.TransactionCanceledException(error, "TransactWriteItems")
 
     monkeypatch.setattr(client, "transact_write_items", canceled)
-    monkeypatch.setattr(time, "sleep", waits.append)
+    change(monkeypatch, store.table, time, sleep=waits.append)
     return waits
 
 
@@ -788,7 +789,7 @@ def test_a_change_that_meets_a_transaction_is_tried_again_and_at_last_given_up_l
         raise ClientError({"Error": {"Code": "TransactionConflictException"}}, "UpdateItem")
 
     monkeypatch.setattr(client, "update_item", conflicting)
-    monkeypatch.setattr(time, "sleep", waits.append)
+    change(monkeypatch, store.table, time, sleep=waits.append)
 
     assert claim(job) is not None
     assert len(waits) == 1

@@ -38,6 +38,7 @@ from local.platforms.twelvelabs import SimulatedTwelveLabs
 from local.platforms.twelvelabs.errors import VIDEO_MESSAGES
 from tests.events.test_twelvelabs import NAME, QUEUE, ended, header
 from tests.orders import in_every_order
+from tests.patches import change
 from tests.stack import WEBHOOK_SECRETS, Context, Stack, handler, http_event
 
 LIMIT_SECONDS = 30  # for what takes milliseconds, on a machine that is busy
@@ -725,7 +726,7 @@ MOMENT = 1_795_341_600
 def test_a_rate_limits_headers_say_how_long_to_wait_in_both_editions(
     script: Script, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], seconds: float | None
 ) -> None:
-    monkeypatch.setattr(time, "time", lambda: float(MOMENT))
+    change(monkeypatch, client, time, time=lambda: float(MOMENT))
     script.answers = [(429, {"code": "too_many_requests"}, {name.title(): value for name, value in headers.items()})]
 
     with pytest.raises(TransientError) as fault:

@@ -2,16 +2,17 @@
 
 import json
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
 import urllib3
-from video_jobs import secrets, settings, store
+from video_jobs import secrets, settings, steps, store
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.jobs import Found, Job, MediaType, Step, StepFailed, StepRunning, StepStatus, StepSucceeded, Submitted
 from video_jobs.platforms import rest
@@ -21,6 +22,7 @@ from video_jobs.platforms.videodb.payloads import Notice
 from video_jobs.queues import StartMessage
 
 from local.platforms.videodb import SimulatedVideoDb
+from tests.patches import change
 from tests.scripted import STEPS, new_job
 from tests.stack import Context, Stack, handler
 
@@ -523,7 +525,7 @@ def test_a_key_that_videodb_never_accepts_is_read_again_every_30_seconds_at_most
     asked = []
 
     for seconds in (0.0, 1.0, 29.9, 30.0, 31.0):
-        monkeypatch.setattr(secrets, "time", SimpleNamespace(monotonic=lambda now=seconds: now))
+        change(monkeypatch, secrets, time, monotonic=lambda now=seconds: now)
         with pytest.raises(RefusedByPlatformError) as refusal:
             submit("upload")
         assert refusal.value.error.code == "invalid_api_key"
@@ -1069,7 +1071,7 @@ def test_a_job_whose_upload_has_not_ended_has_no_medium() -> None:
 def test_checks_alone_bring_a_job_to_its_end(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, file: str, statuses: list[str], code: str | None
 ) -> None:
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.0)
+    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
     monkeypatch.setenv("CALLBACK_BASE_URL", "http://127.0.0.1:9")  # callbacks are lost
     worker = handler("videodb/steps")
     with SimulatedVideoDb(port=0, seed=7, pace=0.01) as videodb:

@@ -22,6 +22,7 @@ from video_jobs.store import batches
 
 from functions.pipeline.sweep import app as sweep
 from tests.batch import TEMPLATE, new_batch
+from tests.patches import change
 from tests.scripted import STEPS, ScriptedPlatform, ScriptedStep, fault, new_job
 from tests.stack import Context, Stack, handler
 
@@ -120,7 +121,7 @@ def late_checks(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every message comes again at once, every lease is over at once, and every job is overdue at once."""
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.0)
+    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
     monkeypatch.setattr(steps, "LEASE_SECONDS", 0)
     monkeypatch.setattr(store.table, "SWEEP_GRACE_SECONDS", -1)
     monkeypatch.setattr(store.table, "SWEPT_AGAIN_SECONDS", -1)
@@ -302,7 +303,7 @@ def bounds(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
         bounds.append((low, high))
         return high
 
-    monkeypatch.setattr(random, "uniform", longest)
+    change(monkeypatch, steps, random, uniform=longest)
     monkeypatch.setattr(steps, "_past", lambda moment, *, grace=0.0: True)
     return bounds
 
@@ -325,7 +326,7 @@ def test_a_message_comes_again_not_before_its_step_may_be_tried_again(
 ) -> None:
     moment = datetime(2026, 11, 2, tzinfo=UTC)
     monkeypatch.setattr(store.table, "now", lambda: moment)
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: chance)
+    change(monkeypatch, steps, random, uniform=lambda _low, _high: chance)
     scene.script.submits = [PASSES]
 
     assert not scene.start()
@@ -337,7 +338,7 @@ def test_a_message_comes_again_not_before_its_step_may_be_tried_again(
 
 
 def test_a_step_is_not_tried_again_before_its_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: 60.0)
+    change(monkeypatch, steps, random, uniform=lambda _low, _high: 60.0)
     scene.script.submits = [PASSES]
     scene.start()
 
@@ -505,7 +506,7 @@ def test_each_attempt_that_had_no_room_has_a_callback_url_of_its_own_which_is_le
 @pytest.fixture
 def halfway(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chance takes the middle of what it may."""
-    monkeypatch.setattr(random, "uniform", lambda low, high: (low + high) / 2)
+    change(monkeypatch, steps, random, uniform=lambda low, high: (low + high) / 2)
 
 
 @pytest.mark.parametrize(
@@ -551,7 +552,7 @@ def test_a_step_that_never_has_room_until_its_deadline_fails_as_rate_limited(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.script.submits = [no_room()]
-    monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.0)
+    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
     monkeypatch.setattr(queues, "LARGEST_DELAY_SECONDS", 0)
     scene.start()
     monkeypatch.setenv("STEP_DEADLINE_SECONDS", "0")
