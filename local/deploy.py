@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from local import aws, routes, template
 from local.commands import LOCAL, LOGS, StackError, run
@@ -137,10 +137,18 @@ def set_concurrency_again(endpoint_url: str) -> None:
         functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig=source["ScalingConfig"])
 
 
-def fill_secrets(endpoint_url: str, stack_outputs: Mapping[str, str]) -> str:
-    """Gives the platforms' API keys, adds the key of the sample events, and returns a new key of the jobs API.
+class Keys(NamedTuple):
+    """What a user of the stack needs."""
 
-    New, as is the one of notices: ministack generates keys with quotes and blanks, whatever the template says.
+    api: str
+    notify: str
+    """Signs notices: base64, with `whsec_` in front."""
+
+
+def fill_secrets(endpoint_url: str, stack_outputs: Mapping[str, str]) -> Keys:
+    """Gives the platforms' API keys, adds the key of the sample events, and returns new keys of the stack's own.
+
+    New, because ministack generates keys with quotes and blanks, whatever the template says.
     """
     secrets_manager = aws.client("secretsmanager", endpoint_url)
 
@@ -155,7 +163,7 @@ def fill_secrets(endpoint_url: str, stack_outputs: Mapping[str, str]) -> str:
     for output, secret in PLATFORM_SECRETS.items():
         write(output, secret)
     write("CallbackKeysSecret", read("CallbackKeysSecret") | {"samples": SAMPLE_CALLBACK_KEY})
-    write("NotifySecretsName", {"default": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"})
-    api_key = secrets.token_hex(16)
-    write("ApiKeysSecret", {"default": api_key})
-    return api_key
+    keys = Keys(api=secrets.token_hex(16), notify=f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
+    write("ApiKeysSecret", {"default": keys.api})
+    write("NotifySecretsName", {"default": keys.notify})
+    return keys

@@ -1,6 +1,5 @@
 """Somebody who wants to know what has ended: takes notices on loopback, and verifies them with the official library."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from local.platforms.loopback import LoopbackServer
-from local.stack import LocalStack
 
 PATH = "/notices"
 
@@ -44,7 +42,7 @@ class Receiver:
 
     def __init__(self, *, falters_every: int = 0) -> None:
         self._falters_every = falters_every
-        self._secret: str | None = None
+        self._key: str | None = None
         self._told: dict[str, Told] = {}
         self._attempts = Counter[str]()
         self.refused = 0
@@ -67,10 +65,9 @@ class Receiver:
         """How many events came more than once, with the same id."""
         return sum(attempts > 1 for attempts in self._attempts.values())
 
-    def trust(self, stack: LocalStack) -> None:
-        """Believe what this stack signs."""
-        answer = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["NotifySecretsName"])
-        self._secret = json.loads(answer["SecretString"])["default"]
+    def trust(self, key: str) -> None:
+        """Believe what is signed with this key."""
+        self._key = key
 
     async def _take(self, request: Request) -> Response:
         body = await request.body()
@@ -87,9 +84,9 @@ class Receiver:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def _verified(self, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
-        if self._secret is None:
+        if self._key is None:
             raise WebhookVerificationError("nobody is trusted yet")
-        event: dict[str, Any] = Webhook(self._secret).verify(body, headers)
+        event: dict[str, Any] = Webhook(self._key).verify(body, headers)
         return event
 
     def __enter__(self) -> Self:

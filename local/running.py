@@ -19,6 +19,7 @@ class RunningStack(BaseModel, frozen=True):
 
     api_url: str
     api_key: str
+    notify_key: str
     endpoint_url: str
     stack_name: str
     platforms: dict[str, str]

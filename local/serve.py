@@ -48,6 +48,7 @@ def _serve(port: int, bind: str) -> None:
         found = running.RunningStack(
             api_url=stack.api_url,
             api_key=stack.api_key,
+            notify_key=stack.notify_key,
             endpoint_url=stack.endpoint_url,
             stack_name=stack.stack_name,
             platforms=dict(platforms.urls),
@@ -69,6 +70,7 @@ The stack is up. Ctrl-C ends it.
 
   API          {stack.api_url}
   API key      {stack.api_key}
+  Notices' key {stack.notify_key}  (here a notify_url may be http and private)
   AWS          {stack.endpoint_url}  (the AWS CLI's AWS_ENDPOINT_URL; key and secret `test`, region {aws.REGION})
 {platforms}
 

@@ -37,6 +37,7 @@ class LocalStack:
         self.endpoint_url = ""
         self.api_url = ""
         self.api_key = ""
+        self.notify_key = ""
         self.outputs: dict[str, str] = {}
         self._name = name
         self._port = port
@@ -79,7 +80,7 @@ class LocalStack:
         deploy.create_routes(self.endpoint_url)
         deploy.set_concurrency_again(self.endpoint_url)
         self.outputs = deploy.outputs(self.client("cloudformation"), self.stack_name)
-        self.api_key = deploy.fill_secrets(self.endpoint_url, self.outputs)
+        self.api_key, self.notify_key = deploy.fill_secrets(self.endpoint_url, self.outputs)
 
 
 @contextmanager

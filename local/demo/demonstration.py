@@ -86,7 +86,7 @@ def _demonstrate(shown: Screen, exits: ExitStack) -> Report:
         )
         begin("the platforms' webhooks, which `make webhooks` sets in AWS")
         platforms.connect(stack)
-        receiver.trust(stack)
+        receiver.trust(stack.notify_key)
         begin("the first request to the API")
         api, elsewhere = JobsApi(stack.api_url, stack.api_key), Elsewhere(platforms)
         api.probe()

@@ -235,8 +235,7 @@ def test_a_body_that_is_no_json_is_refused(
 def test_a_caller_whose_batch_dynamodb_does_not_take_now_is_told_to_try_again_and_can(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, code: str, key: dict[str, str]
 ) -> None:
-    for module in (store.table, store.batches):
-        change(monkeypatch, module, time, sleep=lambda _seconds: None)
+    change(monkeypatch, store.table, time, sleep=lambda _seconds: None)
     body = {**scene.TEMPLATE, "sources": sources(2)}
     with canceled(code):
         answer = call("POST", "/batches", body, headers=key)

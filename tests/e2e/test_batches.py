@@ -34,7 +34,7 @@ def totals(batch: dict[str, Any]) -> dict[str, int]:
 
 def test_a_batch_ends_with_its_jobs_and_again_with_a_retry_of_one_cause(deployment: Deployment) -> None:
     with Receiver() as receiver:
-        receiver.trust(deployment.stack)
+        receiver.trust(deployment.stack.notify_key)
         asked = {
             "provider": "videodb",
             "steps": ["upload"],

@@ -14,7 +14,7 @@ from tests.e2e.deployment import Deployment, eventually
 @pytest.fixture(scope="module")
 def receiver(deployment: Deployment) -> Iterator[Receiver]:
     with Receiver(falters_every=2) as receiver:
-        receiver.trust(deployment.stack)
+        receiver.trust(deployment.stack.notify_key)
         yield receiver
 
 

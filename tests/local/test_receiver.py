@@ -4,8 +4,6 @@ import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import urllib3
@@ -13,38 +11,27 @@ from standardwebhooks import Webhook
 
 from local.receiver import Receiver, Told
 
-SECRET = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, or so").decode()
-STRANGERS_SECRET = "whsec_" + base64.b64encode(b"another key of thirty-two bytes!").decode()
+KEY = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, or so").decode()
+STRANGERS_KEY = "whsec_" + base64.b64encode(b"another key of thirty-two bytes!").decode()
 EVENT = {"type": "job.succeeded", "timestamp": "2026-11-01T12:00:00.000Z", "data": {"job_id": "job-1"}}
-
-
-class FakeStack:
-    """A stack that has the secret, where its output says."""
-
-    outputs = {"NotifySecretsName": "the-secret"}  # noqa: RUF012
-
-    def client(self, service: str) -> Any:
-        assert service == "secretsmanager"
-        held = {"the-secret": {"SecretString": json.dumps({"default": SECRET})}}
-        return SimpleNamespace(get_secret_value=lambda *, SecretId: held[SecretId])  # noqa: N803
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with Receiver() as made:
-        made.trust(FakeStack())  # type: ignore[arg-type]
+        made.trust(KEY)
         yield made
 
 
 def send(
-    to: Receiver, event_id: str = "evt_1", *, secret: str = SECRET, body: str = json.dumps(EVENT), **changes: str
+    to: Receiver, event_id: str = "evt_1", *, key: str = KEY, body: str = json.dumps(EVENT), **changes: str
 ) -> int:
     """The status that a notice is answered with."""
     moment = datetime.now(UTC)
     headers = {
         "webhook-id": event_id,
         "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": Webhook(secret).sign(event_id, moment, body),
+        "webhook-signature": Webhook(key).sign(event_id, moment, body),
     }
     with urllib3.PoolManager(timeout=10, retries=False) as connections:
         return connections.request("POST", to.url, body=body.encode(), headers=headers | changes).status
@@ -62,7 +49,7 @@ def test_what_the_stack_signs_is_told_once_however_often_it_comes(receiver: Rece
 
 
 def test_what_others_sign_and_what_was_changed_is_refused(receiver: Receiver) -> None:
-    assert send(receiver, secret=STRANGERS_SECRET) == 401
+    assert send(receiver, key=STRANGERS_KEY) == 401
     assert send(receiver, **{"webhook-id": "evt_other"}) == 401
     assert send(receiver, **{"webhook-timestamp": "1"}) == 401
 
@@ -78,7 +65,7 @@ def test_nobody_is_believed_before_it_is_said_who_may_be() -> None:
 
 def test_one_in_so_many_has_to_be_told_again() -> None:
     with Receiver(falters_every=2) as receiver:
-        receiver.trust(FakeStack())  # type: ignore[arg-type]
+        receiver.trust(KEY)
 
         answers = [send(receiver, event_id) for event_id in ("a", "b", "b", "c", "d", "d", "b")]
 

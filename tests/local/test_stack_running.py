@@ -10,6 +10,7 @@ from local.commands import StackError
 STACK = running.RunningStack(
     api_url="http://127.0.0.1:1/api",
     api_key="key",
+    notify_key="whsec_key",
     endpoint_url="http://127.0.0.1:1",
     stack_name="video-jobs",
     platforms={"videodb": "http://127.0.0.1:2"},

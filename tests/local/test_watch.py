@@ -262,7 +262,12 @@ def test_a_stack_in_aws_is_found_by_its_outputs_and_its_secret(stack: Stack, mon
 
 def test_without_a_name_it_is_the_one_of_make_local(monkeypatch: pytest.MonkeyPatch) -> None:
     local = running.RunningStack(
-        api_url="http://127.0.0.1:1/api", api_key="k", endpoint_url="http://127.0.0.1:1", stack_name="s", platforms={}
+        api_url="http://127.0.0.1:1/api",
+        api_key="k",
+        notify_key="whsec_k",
+        endpoint_url="http://127.0.0.1:1",
+        stack_name="s",
+        platforms={},
     )
     monkeypatch.setattr(running, "find", lambda: local)
     assert watch.find("") == BatchApi(local.api_url, "k", "the local stack (http://127.0.0.1:1)")

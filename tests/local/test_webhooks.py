@@ -152,6 +152,7 @@ def local_stack(monkeypatch: pytest.MonkeyPatch, platforms: dict[str, str]) -> N
     found = running.RunningStack(
         api_url=API,
         api_key="key",
+        notify_key="whsec_key",
         endpoint_url="http://127.0.0.1:4566",
         stack_name="video-jobs",
         platforms=platforms,

@@ -244,6 +244,18 @@ class TestWhoseTheyAre:
         assert (again.submission_key("upload") == before.submission_key("upload")) is not accepted
         assert again.may_be_submitted_already("upload") is not accepted
 
+    def test_only_a_try_that_the_platform_may_have_taken_is_looked_for(self, stack: Stack) -> None:
+        job = submitting()
+        looked_for = []
+        for rate_limited in (True, True, False, True):
+            store.queue_again(job, "upload", error=fault(), delay=0, rate_limited=rate_limited)
+            again = store.claim(found(), "upload", lease_seconds=90)
+            assert again is not None
+            job = again
+            looked_for.append(job.may_be_submitted_already("upload"))
+
+        assert looked_for == [False, False, True, True]
+
     def test_what_no_step_waits_for_is_archived_with_its_medium_or_among_the_strays(self, stack: Stack) -> None:
         submitted(submitting())
 

@@ -138,7 +138,7 @@ def list_jobs(
 def add(batch_id: BatchId, request: SourcesRequest, idempotency_key: IdempotencyKey = None) -> Response[BatchView]:
     post = None
     if idempotency_key is not None:
-        post = batches.Post(key=hashlib.sha256(idempotency_key.encode()).hexdigest(), digest=request.digest)
+        post = batches.Post(key=hashlib.sha256(idempotency_key.encode()).hexdigest(), digest=requests.digest(request))
     try:
         work = batches.append(batch_id, request.sources, close=request.close, post=post)
     except KeyError:

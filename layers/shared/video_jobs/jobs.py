@@ -187,9 +187,9 @@ class Job(Frozen):
         return hashlib.sha256(f"{self.job_id}\n{step}\n{self.steps[step].attempts_before}".encode()).hexdigest()
 
     def may_be_submitted_already(self, step: str) -> bool:
-        """Whether this is not the first try with this key."""
+        """Whether this is not the first try with this key, those apart that the platform sent away unread."""
         found = self.steps[step]
-        return found.attempt > found.attempts_before + 1
+        return found.attempt - found.rate_limits > found.attempts_before + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

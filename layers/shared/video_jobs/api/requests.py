@@ -91,16 +91,16 @@ class JobRequest(BaseModel):
             batch=self.batch,
             notify_url=self.notify_url,
             notify_checks=self.notify_checks,
-            request_digest=self.digest,
+            request_digest=digest(self),
             created_at=created,
             updated_at=created,
         )
 
-    @property
-    def digest(self) -> str:
-        """The same for requests that say the same; what they leave out may get other defaults in a later release."""
-        canonical = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+
+def digest(request: BaseModel) -> str:
+    """The same for requests that say the same; what they leave out may get other defaults in a later release."""
+    canonical = json.dumps(request.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def job_id(idempotency_key: str | None) -> str:

@@ -1,12 +1,11 @@
 """What `POST /batches` takes: what a job of the platform takes, with many sources in the place of one."""
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model, model_validator
 
-from video_jobs.api.requests import NotifyUrl, SourceUrl
+from video_jobs.api.requests import NotifyUrl, SourceUrl, digest
 from video_jobs.batches import Batch, job_id
 from video_jobs.jobs import Job, now, timestamp
 from video_jobs.platforms.requests import AnyJobRequest, PlatformJobRequest
@@ -20,11 +19,6 @@ _ANY_SOURCE = "https://example.com/video.mp4"
 _job_request: TypeAdapter[PlatformJobRequest] = TypeAdapter(AnyJobRequest)
 
 type Sources = Annotated[list[SourceUrl], Field(max_length=MOST_SOURCES)]
-
-
-def _digest(request: BaseModel) -> str:
-    canonical = json.dumps(request.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 class BatchRequest(BaseModel):
@@ -78,7 +72,7 @@ class BatchRequest(BaseModel):
             template=template,
             closed=not self.open,
             notify_url=self.notify_url,
-            request_digest=_digest(self),
+            request_digest=digest(self),
             created_at=created,
             updated_at=created,
         )
@@ -118,11 +112,6 @@ class SourcesRequest(BaseModel):
         if not self.sources and not self.close:
             raise ValueError("give sources, or close the batch")
         return self
-
-    @property
-    def digest(self) -> str:
-        """The same for requests that say the same."""
-        return _digest(self)
 
 
 class RetryRequest(BaseModel):

@@ -6,7 +6,6 @@ wants to end the batch reads the batch first and the counts after it, and ends i
 """
 
 import json
-import time
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,15 +17,14 @@ from video_jobs import settings
 from video_jobs.batches import RATE_MINUTES, Batch, BatchStatus, Counts, is_end, job_id
 from video_jobs.jobs import Job, JobStatus, timestamp
 from video_jobs.store import table
+from video_jobs.store.reads import get_many
 from video_jobs.store.table import (
     CONFLICT_TRIES,
     SHARDS,
     ConflictError,
     expiry,
     job_item,
-    job_key,
     put_request,
-    to_job,
     to_plain,
     to_wire,
     transact,
@@ -543,19 +541,5 @@ def _progress(work: Work, moved: Work) -> list[dict[str, Any]]:
 
 def jobs_at(batch_id: str, indices: Sequence[int]) -> dict[int, Job | None]:
     """A batch's jobs by their index, as they are at this moment: None was deleted, what is missing is not made yet."""
-    if not indices:
-        return {}
-    by_key = {f"JOB#{job_id(batch_id, index)}": index for index in indices}
-    name = settings.setting("TABLE_NAME")
-    asked: Any = {
-        name: {"Keys": [to_wire(job_key(key.removeprefix("JOB#"))) for key in by_key], "ConsistentRead": True}
-    }
-    found: dict[int, Job | None] = {}
-    while asked:
-        answer = settings.dynamodb().batch_get_item(RequestItems=asked)
-        for item in answer["Responses"].get(name, []):
-            found[by_key[item["pk"]["S"]]] = to_job(item)
-        asked = answer["UnprocessedKeys"]  # more than 16 MB, or throttled
-        if asked:
-            time.sleep(0.1)
-    return found
+    ids = {job_id(batch_id, index): index for index in indices}
+    return {ids[found_id]: job for found_id, job in get_many(ids).items()}

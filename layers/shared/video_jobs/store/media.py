@@ -4,14 +4,13 @@ A medium has a partition. In it are its REF item, which leads to the job that ca
 each job that names the medium in its request, the newest last.
 """
 
-import time
-from collections.abc import Sequence
 from typing import Any
 
 from video_jobs import settings
 from video_jobs.jobs import Job
 from video_jobs.store import table
-from video_jobs.store.table import Page, expiry, job_key, put_request, ref_key, to_job, to_plain, to_wire
+from video_jobs.store.reads import get_many
+from video_jobs.store.table import Page, expiry, put_request, ref_key, to_plain, to_wire
 
 
 def link_put(job: Job) -> dict[str, Any]:
@@ -42,19 +41,6 @@ def job_ids(provider: str, medium: str, *, limit: int) -> Page[str]:
 def jobs_of(provider: str, medium: str, *, limit: int) -> Page[Job]:
     """A medium's jobs that are still there, the newest first; the cursor as in `job_ids`."""
     found = job_ids(provider, medium, limit=limit)
-    jobs = sorted(_get(found.items), key=lambda job: (job.created_at, job.job_id), reverse=True)
-    return Page(items=jobs, cursor=found.cursor)
-
-
-def _get(ids: Sequence[str]) -> list[Job]:
-    """Jobs by their ids (100 at most), in any order, as they are at this moment."""
-    name = settings.setting("TABLE_NAME")
-    asked: Any = {name: {"Keys": [to_wire(job_key(job_id)) for job_id in ids], "ConsistentRead": True}} if ids else {}
-    found: list[Job] = []
-    while asked:
-        answer = settings.dynamodb().batch_get_item(RequestItems=asked)
-        found += [job for item in answer["Responses"].get(name, []) if (job := to_job(item))]
-        asked = answer["UnprocessedKeys"]  # more than 16 MB, or throttled
-        if asked:
-            time.sleep(0.1)
-    return found
+    there = [job for job in get_many(found.items).values() if job]
+    there.sort(key=lambda job: (job.created_at, job.job_id), reverse=True)
+    return Page(items=there, cursor=found.cursor)

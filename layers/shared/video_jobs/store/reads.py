@@ -1,7 +1,8 @@
 """What is read from the Jobs table."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from video_jobs import settings
@@ -21,6 +22,21 @@ def get(job_id: str) -> Job | None:
         .get("Item")
     )
     return to_job(item) if item else None
+
+
+def get_many(job_ids: Collection[str]) -> dict[str, Job | None]:
+    """Jobs by their ids (100 at most), as they are at this moment: None was deleted, what is missing never was."""
+    name = settings.setting("TABLE_NAME")
+    keys = [to_wire(job_key(job_id)) for job_id in job_ids]
+    asked: Any = {name: {"Keys": keys, "ConsistentRead": True}} if keys else {}
+    found: dict[str, Job | None] = {}
+    while asked:
+        answer = settings.dynamodb().batch_get_item(RequestItems=asked)
+        found |= {item["pk"]["S"].removeprefix("JOB#"): to_job(item) for item in answer["Responses"].get(name, [])}
+        asked = answer["UnprocessedKeys"]  # more than 16 MB, or throttled
+        if asked:
+            time.sleep(0.1)
+    return found
 
 
 def owner(provider: str, ref: str) -> dict[str, Any] | None:
