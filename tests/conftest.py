@@ -50,8 +50,12 @@ def unchanged_standard_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 def _functions() -> dict[str, object]:
-    modules = {module.__name__: vars(module) for module in SHARED_BY_THREADS}
-    return {f"{module}.{name}": it for module, names in modules.items() for name, it in names.items() if callable(it)}
+    return {
+        f"{module.__name__}.{name}": value
+        for module in SHARED_BY_THREADS
+        for name, value in vars(module).items()
+        if callable(value) and not name.startswith("_")
+    }
 
 
 @pytest.fixture(scope="session")
