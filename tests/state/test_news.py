@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from video_jobs import queues, store
+from video_jobs import queues, steps, store
+from video_jobs.faults import TransientError
 from video_jobs.jobs import (
     Found,
     Job,
@@ -214,9 +216,48 @@ class TestWhoseTheyAre:
         assert tell(READY, body="taken back") == (Recorded.RECORDED, "job-1")
 
         job = found()
+        assert (job.status, job.doubted, job.ends) == (JobStatus.FAILED, "upload", 1)
+        assert job.ended_at is not None
+
+    @pytest.mark.parametrize("told_first", [True, False])
+    def test_a_failure_that_is_doubted_is_found_by_a_sweep_until_a_worker_has_looked(
+        self, stack: Stack, monkeypatch: pytest.MonkeyPatch, told_first: bool
+    ) -> None:
+        monkeypatch.setattr(store.table, "SWEEP_GRACE_SECONDS", -1)
+        submitted(submitting())
+        store.record("job-1", replace(said("checked"), attempt=1, via="check", identity=None), NOT_DONE.end)
+        ended = store.end(found(), JobStatus.FAILED)
+        assert ended is not None
+        if told_first:
+            tell(body="taken back")
+            assert store.concluded(ended) is None  # it was not doubted yet when it ended
+            ended = found()
+        assert store.concluded(ended) is not None
+        if not told_first:
+            tell(body="taken back")
+        assert [item["job_id"] for item in store.overdue()] == ["job-1"]
+        seen = found()
+        tell(body="taken back, again")
+        assert store.looked_again(seen, "upload") is None  # not into what came meanwhile
+
+        job = store.looked_again(found(), "upload")
+
+        assert job is not None
+        assert (job.doubted, job.status, job.ends, list(store.overdue())) == (None, JobStatus.FAILED, 1, [])
+
+    def test_a_step_that_has_failed_and_goes_on_has_a_new_deadline(self, stack: Stack) -> None:
+        submitted(submitting())
+        store.record("job-1", replace(said("checked"), attempt=1, via="check", identity=None), NOT_DONE.end)
+        store.end(found(), JobStatus.FAILED)
+        tell(body="taken back")
+
+        job = store.resumed(found(), "upload")
+
+        assert job is not None
         assert (job.status, job.ended_at, job.error) == (JobStatus.RUNNING, None, None)
         assert (job.steps["upload"].status, job.steps["upload"].error) == (StepStatus.RUNNING, None)
         assert job.steps["upload"].deadline_at is not None
+        assert store.resumed(found(), "upload") is None
 
     def test_good_news_of_an_id_that_a_retry_has_left_behind_reopens_nothing(self, stack: Stack) -> None:
         submitted(submitting())
@@ -292,7 +333,8 @@ class Stage:
 
     def __init__(self, stack: Stack, checks: Sequence[StepRunning | Found], submit: Any = ACCEPTED) -> None:
         self._stack = stack
-        self.platform = ScriptedPlatform(steps={"upload": ScriptedStep(submits=[submit], checks=checks)})
+        self.script = ScriptedStep(submits=[submit], checks=checks)
+        self.platform = ScriptedPlatform(steps={"upload": self.script})
         stack.clear()
         stack.purge("VideoDbSteps")  # what an earlier order left in somebody's hands
         store.create(new_job(plan=["upload"]))
@@ -373,15 +415,118 @@ def test_what_another_jobs_worker_was_told_is_told_again_to_the_one_that_takes_o
     assert taken <= 3
 
 
-def test_a_step_that_good_news_opened_may_fail_again_in_the_same_words(stack: Stack) -> None:
-    stage = Stage(stack, [NOT_DONE])
+@pytest.fixture
+def no_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a platform's status says of a failure is believed at once."""
+    monkeypatch.setattr(steps, "LAG_SECONDS", -1)
+
+
+def failed(stack: Stack, *more_checks: Any) -> Stage:
+    """A job that has failed, and what the platform says when it is asked again."""
+    stage = Stage(stack, [NOT_DONE, *more_checks])
     stage.submit()
     stage.call_back(FAILED, "failed")
-    stack.work("VideoDbSteps", stage.platform.worker)
-    assert found().status == JobStatus.FAILED
+    stage.settle()
+    assert (found().status, found().ends, len(stack.messages("Notices"))) == (JobStatus.FAILED, 1, 1)
+    stack.purge("Notices")
+    return stage
+
+
+@pytest.mark.usefixtures("no_lag")
+def test_a_failure_that_stands_is_not_told_again_however_much_good_news_comes(stack: Stack) -> None:
+    stage = failed(stack, NOT_DONE)
+    ended_at = found().ended_at
+
+    for number in range(4):
+        stage.call_back(READY, f"late {number}")
+        assert stage.settle()["job"] == "failed"
+
+    assert (found().ends, found().ended_at, found().doubted) == (1, ended_at, None)
+    assert stack.messages("Notices") == []
+
+
+def test_a_failure_that_the_platform_takes_back_is_a_success_and_told_once_more(stack: Stack) -> None:
+    stage = failed(stack, DONE)
 
     stage.call_back(READY, "taken back")
-    taken = stack.work("VideoDbSteps", stage.platform.worker)
 
-    assert found().status == JobStatus.FAILED
-    assert taken <= 4
+    assert stage.settle()["job"] == "succeeded"
+    assert (found().ends, len(stack.messages("Notices"))) == (2, 1)
+
+
+def test_a_failure_is_asked_after_once_more_because_a_status_may_lag_behind_its_callback(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = failed(stack, NOT_DONE, DONE)
+
+    stage.call_back(READY, "taken back")
+
+    assert stage.settle()["job"] == "failed"
+    assert found().doubted == "upload"
+    monkeypatch.setattr(store.table, "now", lambda: datetime.now(UTC) + timedelta(seconds=150))
+    assert [item["job_id"] for item in store.overdue()] == ["job-1"]
+    assert steps.LAG_SECONDS < store.table.SWEEP_GRACE_SECONDS
+    queues.send_start("videodb", "job-1")
+    assert stage.settle()["job"] == "succeeded"
+
+
+def test_a_step_that_had_failed_and_is_under_way_again_goes_on(stack: Stack) -> None:
+    stage = failed(stack, StepRunning(platform_status="processing"), DONE)
+
+    stage.call_back(READY, "taken back")
+
+    assert stage.settle()["job"] == "succeeded"
+    assert found().ends == 2
+
+
+@pytest.mark.parametrize("problem", [TransientError(fault()), RuntimeError("a mistake of ours"), StepRunning()])
+def test_a_doubt_that_the_platform_does_not_answer_stays_until_it_does(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, problem: Any
+) -> None:
+    stage = failed(stack, problem, DONE)
+
+    stage.call_back(READY, "taken back")
+
+    assert stage.settle()["job"] == "failed"
+    assert found().doubted == "upload"
+    monkeypatch.setattr(store.table, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
+    assert [item["job_id"] for item in store.overdue()] == ["job-1"]
+    queues.send_start("videodb", "job-1")
+    assert stage.settle()["job"] == "succeeded"
+
+
+def test_a_doubt_that_is_never_answered_ends_with_the_steps_deadline(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = failed(stack, TransientError(fault()))
+    monkeypatch.setenv("STEP_DEADLINE_SECONDS", "0")
+
+    stage.call_back(READY, "taken back")
+
+    assert stage.settle()["job"] == "failed"
+    assert (found().doubted, found().ends) == (None, 1)
+
+
+def test_a_failure_is_taken_back_in_whatever_order_it_ends_and_is_taken_back(stack: Stack) -> None:
+    def prepare() -> Stage:
+        stage = Stage(stack, [NOT_DONE])
+        stage.submit()
+        stage.call_back(FAILED, "failed")
+        return stage
+
+    def take_back(stage: Stage) -> None:
+        stage.script.checks = [DONE]
+        stage.call_back(READY, "taken back")
+
+    orders = in_every_order(
+        prepare,
+        lambda stage: [
+            lambda: stack.work("VideoDbSteps", stage.platform.worker),
+            lambda: take_back(stage),
+        ],
+    )
+
+    ends = [stage.settle() for stage in orders]
+
+    assert len(ends) >= 10
+    assert {end["job"] for end in ends} == {"succeeded"}

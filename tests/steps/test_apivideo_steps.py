@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -1117,10 +1118,9 @@ def test_late_callbacks_of_a_video_with_a_failed_rendition_leave_it_failed(stack
 
     for part in FIVE[:count]:
         assert deliver(stack, worker, told(part)) == ["recorded"]
-        if step_of().status == StepStatus.RUNNING:
-            check_now(stack, worker)
         assert (found().status, error_of(found()).code) == (JobStatus.FAILED, "rendition_failed")
         assert step_of().result == {"video_id": "vi-1", "playable": True, "status": body}
+    assert found().ends == 1  # they tell nothing that was not known
 
 
 def test_a_step_that_was_given_up_too_early_goes_on_when_a_callback_comes(
@@ -1134,10 +1134,23 @@ def test_a_step_that_was_given_up_too_early_goes_on_when_a_callback_comes(
     monkeypatch.setenv("STEP_DEADLINE_SECONDS", "3600")
 
     assert deliver(stack, worker, told("mp4 240p")) == ["recorded"]
-    assert found().status == JobStatus.RUNNING
-    deliver(stack, worker, told("hls 240p"))
 
     assert found().status == JobStatus.SUCCEEDED
+
+
+def test_a_rendition_that_the_mp4_lets_expect_is_waited_for_though_no_status_lists_it_yet(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = worker_of(ScriptedApiVideo(status_of({"hls_240p": "encoded", "mp4_720p": "encoded"})))
+    start(stack, worker)
+    deliver(stack, worker, told("mp4 720p"))
+
+    check_now(stack, worker)
+
+    assert step_of().status == StepStatus.RUNNING
+    monkeypatch.setattr(encoding, "PATIENCE", timedelta(0))
+    check_now(stack, worker)
+    assert found().status == JobStatus.SUCCEEDED  # api.video's ladder is api.video's
 
 
 def test_events_that_no_step_waits_for_are_archived_with_the_videos_job(stack: Stack) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 from pydantic import ValidationError
-from video_jobs import queues, secrets, settings, store
+from video_jobs import queues, secrets, settings, steps, store
 from video_jobs.callbacks import Outcome
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.jobs import Found, Job, JobStatus, Step, StepFailed, StepRunning, StepStatus, StepSucceeded, Submitted
@@ -787,22 +787,35 @@ def test_a_job_that_has_failed_is_opened_again_by_a_success_that_the_status_conf
     assert found().status == JobStatus.FAILED
 
     assert stack.send(NAME, told("success"))["outcome"] == "recorded"
-    assert found().status == JobStatus.RUNNING
     stack.work(QUEUE, worker)
-    stack.work(QUEUE, worker)
-    assert (found().status, found().error) == (JobStatus.RUNNING, None)  # the status lags: asked once more
+    assert (found().status, found().doubted) == (JobStatus.FAILED, STEP)  # the status lags: a sweep has it asked again
 
-    store_due(stack, worker)
-    assert found().status == JobStatus.SUCCEEDED
+    queues.send_start("apsaravideo", "job-1")
+    stack.work(QUEUE, worker)
+    assert (found().status, found().error) == (JobStatus.SUCCEEDED, None)
     assert step_of().result == {"media_id": "m-1"}
 
 
-def store_due(stack: Stack, worker: Any) -> None:
-    """The check that is planned for later, now."""
-    step = step_of()
-    message = queues.CheckMessage(job_id="job-1", step=STEP, attempt=step.attempt, checks=step.checks)
-    queues.send_check("apsaravideo", message, delay=0)
+def test_successes_that_the_status_does_not_confirm_end_nothing_again(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "LAG_SECONDS", -1)
+    vod = ScriptedVod([infos("DOWNLOAD_FAIL")])
+    worker = worker_of(vod)
+    new_job(check_interval=900)
+    queues.send_start("apsaravideo", "job-1")
     stack.work(QUEUE, worker)
+    stack.send(NAME, told("fail"))
+    stack.work(QUEUE, worker)
+    before = found()
+    assert (before.status, before.ends) == (JobStatus.FAILED, 1)
+
+    for number in range(3):  # VOD does not sign bodies: whoever has seen one callback can make up others
+        assert stack.send(NAME, told("success", Size=str(number)))["outcome"] == "recorded"
+        stack.work(QUEUE, worker)
+
+    after = found()
+    assert (after.status, after.ends, after.ended_at, after.doubted) == (JobStatus.FAILED, 1, before.ended_at, None)
 
 
 def test_companion_events_are_archived_with_the_job_once_its_medium_is_known(

@@ -470,6 +470,7 @@ def test_a_ready_task_tells_its_video(script: Script, word: str) -> None:
             refs=("61e1789761c43d6d9b7362f3",),
         ),
         body=body,
+        platform_status=word,
     )
 
 
@@ -966,8 +967,8 @@ def test_each_check_notes_how_the_task_stands(stack: Stack, script: Script) -> N
     wait_for(has_ended)
 
     noted = [pair for pair, _ in itertools.groupby(seen) if pair != (None, None)]
-    assert noted == [(word, statuses.progress(word)) for word in WORDS[:5]]
-    assert found().steps["task"].checks == 5
+    assert noted == [(word, statuses.progress(word)) for word in WORDS[:5]] + [("ready", 1.0)]
+    assert found().steps["task"].checks == 6
 
 
 def test_a_task_that_was_deleted_meanwhile_is_gone(stack: Stack, script: Script) -> None:

@@ -723,7 +723,7 @@ def test_a_check_that_gets_no_answer_is_followed_by_another_one(scene: Scene, pr
     scene.script.checks = [problem, problem, DONE]
 
     assert scene.run().status == "succeeded"
-    assert upload().checks == 2
+    assert upload().checks == 3
 
 
 @pytest.mark.parametrize("answer", [RUNNING, PASSES, REFUSED, RuntimeError("a mistake of ours")])

@@ -169,6 +169,15 @@ class Job(Frozen):
         return next((name for name in self.plan if self.steps[name].status not in done), None)
 
     @property
+    def doubted(self) -> str | None:
+        """A failed step that callbacks have told something good of which nobody has looked into; None if none is."""
+        name = self.current
+        if name is None or self.status == JobStatus.CANCELED:
+            return None
+        step = self.steps[name]
+        return name if step.status == StepStatus.FAILED and step.tellings > step.heard else None
+
+    @property
     def is_told(self) -> bool:
         """Whether all of its ends have been handed over to be told."""
         return self.announced >= self.ends
@@ -272,6 +281,7 @@ class Found:
 
     end: StepEnd
     body: Mapping[str, Any]
+    platform_status: str | None = None
 
 
 def now() -> datetime:

@@ -34,6 +34,7 @@ from video_jobs.jobs import (
     StepFailed,
     StepRunning,
     StepStatus,
+    StepSucceeded,
     Submitted,
     now,
     timestamp,
@@ -47,6 +48,8 @@ LONGEST_ASKED_WAIT_SECONDS = 3600
 """How long a platform may have us wait before the next attempt."""
 LONGEST_SPREAD_SECONDS = 800
 """Over how long at most jobs come again that a rate limit has sent away: with a wait of a minute, SQS takes that."""
+LAG_SECONDS = 60
+"""How long a platform's status may lag behind its callback that a failure was none: less than until a sweep looks."""
 CHECK_GROWTH = 1.5
 SOON_SECONDS = 600
 """How long after a callback an end counts as near: one that never comes must not be asked after so often for ever."""
@@ -125,7 +128,7 @@ def steps_worker[C](platform: Platform[C]) -> Handler:
 
 def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
     """Move a job: end it, start its current step, or look after one that nobody has heard of."""
-    job = store.get(job_id)
+    job = _without_doubt(platform, store.get(job_id))
     if job is None or job.status.ended:
         _look_back(job)
         return
@@ -156,11 +159,37 @@ def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
 def _look_back(job: Job | None) -> None:
     """Have the end of a job told, if that has broken off."""
     if job is None:
-        logger.info("gone")
+        logger.info("gone, or goes on")
     elif not job.is_told:
         ended.conclude(job)
     elif job.batch is not None and job.batch_index is not None:
         ended.settle(job.batch)  # which may have broken off when the job was told
+
+
+def _without_doubt[C](platform: Platform[C], job: Job | None) -> Job | None:
+    """Look into what callbacks have told of a step since it failed: the platform may have taken the failure back.
+
+    The job, if the step has failed all the same, or the platform does not answer: then a sweep has it asked again, as
+    it does if its status may lag behind. None if the job goes on, or moved on.
+    """
+    if job is None or job.doubted is None:
+        return job
+    name, step = job.doubted, job.steps[job.doubted]
+    found = _ask(platform.steps[name].check, platform.client, job, name, otherwise=StepRunning())
+    if isinstance(found, Found) and isinstance(found.end, StepSucceeded):
+        _record(job, name, found, via="check")
+        return None
+    unknown = isinstance(found, StepRunning) and replace(found, wait=0.0) == StepRunning()
+    if isinstance(found, Found) or unknown:
+        patience = LAG_SECONDS if isinstance(found, Found) else settings.number("STEP_DEADLINE_SECONDS")
+        if not _past(step.told_at, grace=patience):
+            return job
+        logger.info("has failed all the same")
+        return store.looked_again(job, name)
+    logger.info("is at it again")
+    if store.resumed(job, name):
+        queues.send_start(platform.name, job.job_id)
+    return None
 
 
 def _reopen[C](platform: Platform[C], job: Job, record: SQSRecord) -> Job:
@@ -368,9 +397,10 @@ def _check[C](platform: Platform[C], job: Job, name: str) -> None:
     step = job.steps[name]
     found = _ask(platform.steps[name].check, platform.client, job, name, otherwise=StepRunning())
     if isinstance(found, Found):
-        _record(job, name, found, via="check")
+        _record(job, name, found, via="check", checks=step.checks + 1)
     elif _past(step.deadline_at):
-        _record(job, name, Found(end=StepFailed(error=_timed_out(step)), body={}), via="check")
+        end = StepFailed(error=_timed_out(step))
+        _record(job, name, Found(end=end, body={}), via="check", checks=step.checks + 1)
     else:
         _plan_check(job, name, found)
 
@@ -449,8 +479,11 @@ def _timed_out(step: Step) -> JobError:
 # --- Ends ----------------------------------------------------------------------------------------------------------
 
 
-def _record(job: Job, name: str, found: Found, *, via: str) -> None:
-    """Record what we were told, or found out, exactly as a callback's word; then move the job on."""
+def _record(job: Job, name: str, found: Found, *, via: str, checks: int | None = None) -> None:
+    """Record what we were told, or found out, exactly as a callback's word; then move the job on.
+
+    `checks`: how many there have been, if this was one that had been planned.
+    """
     step = job.steps[name]
     body = _archived(found.body)
     event = store.Event(
@@ -465,7 +498,8 @@ def _record(job: Job, name: str, found: Found, *, via: str) -> None:
         headers={},
         received_at=timestamp(now()),
     )
-    outcome = store.record(job.job_id, event, found.end)
+    look = store.Look(heard=step.tellings, platform_status=found.platform_status, checks=checks)
+    outcome = store.record(job.job_id, event, found.end, look=look)
     logger.info(outcome, extra={"via": via, "end": type(found.end).__name__})
     if outcome != store.Recorded.REPEATED:  # whoever recorded it first has sent one; two must not keep each other going
         queues.send_start(job.provider, job.job_id)

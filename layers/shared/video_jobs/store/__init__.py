@@ -1,7 +1,7 @@
 """The Jobs table: its items, and every way in which they may change."""
 
 from video_jobs.store.archive import Event, Recorded, event, events
-from video_jobs.store.ends import record
+from video_jobs.store.ends import Look, record
 from video_jobs.store.moves import (
     cancel,
     checked,
@@ -11,8 +11,10 @@ from video_jobs.store.moves import (
     delete,
     end,
     heard,
+    looked_again,
     queue_again,
     reopened,
+    resumed,
     retry,
     skip,
     submitted,
@@ -26,6 +28,7 @@ __all__ = [
     "SHARDS",
     "ConflictError",
     "Event",
+    "Look",
     "Page",
     "Recorded",
     "archive_ignored",
@@ -41,12 +44,14 @@ __all__ = [
     "get",
     "heard",
     "jobs",
+    "looked_again",
     "overdue",
     "owner",
     "postpone",
     "queue_again",
     "record",
     "reopened",
+    "resumed",
     "retry",
     "skip",
     "submitted",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from video_jobs.jobs import Job, JobStatus, Step, StepEnd, StepStatus, StepSucceeded, timestamp
@@ -22,7 +23,20 @@ from video_jobs.store.table import (
 )
 
 
-def record(job_id: str, event: Event, end_of_step: StepEnd, *, replay: bool = False) -> Recorded:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a worker found a step's end out, beside what the end itself is."""
+
+    heard: int
+    """How much of what callbacks had told it knew: what came after that is to be looked into."""
+    platform_status: str | None = None
+    checks: int | None = None
+    """How many checks there have been, with this one; None if it was none."""
+
+
+def record(
+    job_id: str, event: Event, end_of_step: StepEnd, *, look: Look | None = None, replay: bool = False
+) -> Recorded:
     """Archive what a platform said of a step, and bring the step to that end: one transaction.
 
     Success is believed whenever it comes: also after a failure that the platform takes back, and from an earlier
@@ -32,7 +46,7 @@ def record(job_id: str, event: Event, end_of_step: StepEnd, *, replay: bool = Fa
     for _ in range(CONFLICT_TRIES):
         outcome = Recorded.RECORDED
         put = put_request(event_item(job_id, event, outcome), condition=None if replay else "attribute_not_exists(pk)")
-        change = _step_change(job_id, event, end_of_step, replay=replay) | {
+        change = _step_change(job_id, event, end_of_step, look, replay=replay) | {
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD"
         }
         puts = ref_puts(job_id, event.provider, event.step, event.attempt, _refs(end_of_step))
@@ -59,7 +73,7 @@ def _refs(end_of_step: StepEnd) -> tuple[str, ...]:
     return end_of_step.refs if isinstance(end_of_step, StepSucceeded) else ()
 
 
-def _step_change(job_id: str, event: Event, end_of_step: StepEnd, *, replay: bool) -> dict[str, Any]:
+def _step_change(job_id: str, event: Event, end_of_step: StepEnd, look: Look | None, *, replay: bool) -> dict[str, Any]:
     open_step = (
         "attribute_exists(#steps.#step) AND #status <> :canceled AND NOT #steps.#step.#status IN (:succeeded, :skipped)"
     )
@@ -71,6 +85,8 @@ def _step_change(job_id: str, event: Event, end_of_step: StepEnd, *, replay: boo
         # the worker moves the job on at once; if its message is lost, a sweep does
         "due": timestamp(table.now(), plus=table.SWEEP_GRACE_SECONDS),
     }
+    looked, seen = _looked(look, succeeded=isinstance(end_of_step, StepSucceeded))
+    shared |= seen
     if isinstance(end_of_step, StepSucceeded):
         refs: dict[str, Any] = {"none": [], "refs": list(end_of_step.refs)} if end_of_step.refs else {}
         known = ", #refs = list_append(if_not_exists(#refs, :none), :refs)" if refs else ""
@@ -78,7 +94,7 @@ def _step_change(job_id: str, event: Event, end_of_step: StepEnd, *, replay: boo
         return change_request(
             job_id,
             "SET #steps.#step.#status = :succeeded, #steps.#step.#result = :result, #steps.#step.#ended_at = :now, "
-            f"#status = :running, #listing_by_status = :listing, #open = :open, #due_at = :due{known} "
+            f"#status = :running, #listing_by_status = :listing, #open = :open, #due_at = :due{known}{looked} "
             "REMOVE #steps.#step.#error, #steps.#step.#lease_until, #steps.#step.#next_check_at, "
             "#steps.#step.#deadline_at, #ended_at, #expires_at",
             condition=open_step,
@@ -98,7 +114,7 @@ def _step_change(job_id: str, event: Event, end_of_step: StepEnd, *, replay: boo
     return change_request(
         job_id,
         "SET #steps.#step.#status = :failed, #steps.#step.#error = :error, #steps.#step.#ended_at = :now, "
-        f"#due_at = :due{', #steps.#step.#result = :result' if left else ''} "
+        f"#due_at = :due{', #steps.#step.#result = :result' if left else ''}{looked} "
         "REMOVE #steps.#step.#lease_until, #steps.#step.#next_check_at, #steps.#step.#deadline_at",
         condition=f"{open_step} AND NOT #steps.#step.#status IN {settled} AND #steps.#step.#attempt <= :attempt",
         failed=StepStatus.FAILED,
@@ -108,6 +124,21 @@ def _step_change(job_id: str, event: Event, end_of_step: StepEnd, *, replay: boo
         attempt=event.attempt,
         **shared,
     )
+
+
+def _looked(look: Look | None, *, succeeded: bool) -> tuple[str, dict[str, Any]]:
+    """The part of an update that notes how the end was found out, and its values."""
+    if look is None:
+        return "", {}
+    values: dict[str, Any] = {"heard": look.heard}
+    if look.platform_status:
+        values["platform_status"] = look.platform_status
+    if look.checks is not None:
+        values["checks"] = look.checks
+    if succeeded:
+        values["progress"] = 1
+    update = "".join(f", #steps.#step.#{name} = :{name}" for name in values)
+    return update + (", #steps.#step.#checked_at = :now" if look.checks is not None else ""), values
 
 
 def _adoptable(job_item: Mapping[str, Any], step: str) -> bool:

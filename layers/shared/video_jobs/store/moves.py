@@ -278,17 +278,62 @@ def _has_become(found: Job, before: Job, status: JobStatus) -> bool:
 
 
 def concluded(job: Job) -> Job | None:
-    """The end of a job is told: its batch counts it, and no sweep looks for it. None if it was before, or moved on."""
+    """The end of a job is told: its batch counts it, and no sweep looks for it, unless the end is doubted.
+
+    None if it was before, or moved on.
+    """
+    failed = job.current if job.status == JobStatus.FAILED else None
+    values: dict[str, Any] = {"ends": job.ends}
+    if failed:
+        values |= {"tellings": job.steps[failed].tellings, "heard": job.steps[failed].heard}
     request = change_request(
         job.job_id,
-        "SET #announced = :ends REMOVE #open, #due_at",
+        "SET #announced = :ends" + ("" if job.doubted else " REMOVE #open, #due_at"),
         # jobs of release 0.2 have no `announced`
         condition="#ends = :ends AND (attribute_not_exists(#announced) OR #announced < :ends) "
-        "AND attribute_exists(#ended_at)",
+        "AND attribute_exists(#ended_at)"
+        + (" AND #steps.#step.#tellings = :tellings AND #steps.#step.#heard = :heard" if failed else ""),
         versioned=False,  # who waits for the job's next change has seen its end
-        ends=job.ends,
+        step=failed or "",
+        **values,
     )
     return _refiled(job, request, counted_as(job))
+
+
+def looked_again(job: Job, step: str) -> Job | None:
+    """What callbacks told of a failed step was looked into: it has failed. None if they told more, or it moved on."""
+    request = change_request(
+        job.job_id,
+        # one that is not told yet stays open until it is
+        "SET #steps.#step.#heard = :heard" + (" REMOVE #open, #due_at" if job.status.ended and job.is_told else ""),
+        condition="#version = :version AND (attribute_not_exists(#announced) OR #announced = :announced)",
+        step=step,
+        heard=job.steps[step].tellings,
+        version=job.version,
+        announced=job.announced,
+    )
+    return applied(request)
+
+
+def resumed(job: Job, step: str) -> Job | None:
+    """The platform is still at a step that had failed: it runs again, as does the job. None if it moved on."""
+    request = change_request(
+        job.job_id,
+        "SET #steps.#step.#status = :running, #steps.#step.#deadline_at = :deadline, #status = :running, "
+        "#listing_by_status = :listing, #open = :open, #due_at = :due "
+        "REMOVE #steps.#step.#error, #steps.#step.#ended_at, #ended_at, #expires_at",
+        condition="#steps.#step.#status = :failed AND #steps.#step.#attempt = :attempt AND #status <> :canceled",
+        step=step,
+        failed=StepStatus.FAILED,
+        running=StepStatus.RUNNING,
+        canceled=JobStatus.CANCELED,
+        attempt=job.steps[step].attempt,
+        deadline=timestamp(table.now(), plus=settings.number("STEP_DEADLINE_SECONDS")),
+        listing=f"{JobStatus.RUNNING}#{job.provider}#{shard_of(job.job_id)}",
+        open=str(shard_of(job.job_id)),
+        due=timestamp(table.now(), plus=table.SWEEP_GRACE_SECONDS),
+    )
+    return applied(request)
 
 
 def reopened(job: Job) -> Job | None:

@@ -67,13 +67,13 @@ def archive_ignored(event: Event, ref: str | None) -> str | None:
 def _tell(owner: Mapping[str, Any], event: Event, news: News, *, replay: bool) -> Recorded | None:
     """Note the news with the job that has the id; None if that job is not there any more."""
     job_id = owner["job_id"]
-    name, reopen = news.step, False
+    name, failed = news.step, False
     while True:
         told = replace(event, step=name, attempt=owner["attempt"])
         put = put_request(
             event_item(job_id, told, Recorded.RECORDED), condition=None if replay else "attribute_not_exists(pk)"
         )
-        change = _news_change(job_id, name, event.provider, news, reopen=reopen)
+        change = _news_change(job_id, name, news, failed=failed)
         reasons = transact([{"Put": put}, {"Update": change}])
         if not reasons:
             return Recorded.RECORDED
@@ -84,20 +84,22 @@ def _tell(owner: Mapping[str, Any], event: Event, news: News, *, replay: bool) -
         steps = to_plain(reasons[1]["Item"]).get("steps", {})
         if name not in steps and owner["step"] in steps:
             name = owner["step"]
-        elif not reopen and news.good and _may_reopen(steps.get(name, {}), news.ref):
-            reopen = True
+        elif not failed and news.good and _is_failed_one(steps.get(name, {}), news.ref):
+            failed = True
         else:
             archive(job_id, told, Recorded.STALE)
             return Recorded.STALE
 
 
-def _may_reopen(step: Mapping[str, Any], ref: str) -> bool:
-    """Whether good news of an id may be about this failed step: it is the one that failed."""
+def _is_failed_one(step: Mapping[str, Any], ref: str) -> bool:
+    """Whether good news of an id is about this step, which has failed."""
     return step.get("status") == StepStatus.FAILED and step.get("platform_job_id") == ref
 
 
-def _news_change(job_id: str, step: str, provider: str, news: News, *, reopen: bool) -> dict[str, Any]:
-    """Note what was told. With `reopen`, of a step that has failed: then it runs again, until a check has looked."""
+def _news_change(job_id: str, step: str, news: News, *, failed: bool) -> dict[str, Any]:
+    """Note what was told, of a step that is open; or, with `failed`, of one that has failed and stays so until a worker
+    has looked: it may be no more than what was known when it failed, or a stranger's word in a body that is not signed.
+    """
     update = (
         "SET #steps.#step.#told.#part = :word, #steps.#step.#tellings = #steps.#step.#tellings + :one, "
         "#steps.#step.#told_at = :now, #due_at = :due"
@@ -111,18 +113,13 @@ def _news_change(job_id: str, step: str, provider: str, news: News, *, reopen: b
         "canceled": JobStatus.CANCELED,
         "failed": StepStatus.FAILED,
     }
-    if reopen:
+    if failed:
         change = change_request(
             job_id,
-            update + ", #steps.#step.#status = :running, #steps.#step.#deadline_at = :deadline, #status = :running, "
-            "#listing_by_status = :listing, #open = :open "
-            "REMOVE #steps.#step.#error, #steps.#step.#ended_at, #ended_at, #expires_at",
+            update + ", #open = :open",  # so that a sweep finds it, should the worker's message be lost
             condition="#steps.#step.#status = :failed AND #steps.#step.#platform_job_id = :ref "
             "AND #status <> :canceled",
-            running=StepStatus.RUNNING,
             ref=news.ref,
-            deadline=timestamp(table.now(), plus=settings.number("STEP_DEADLINE_SECONDS")),
-            listing=f"{JobStatus.RUNNING}#{provider}#{shard_of(job_id)}",
             open=str(shard_of(job_id)),
             **shared,
         )

@@ -20,6 +20,7 @@ from video_jobs.jobs import (
     StepEnd,
     StepFailed,
     StepRunning,
+    StepStatus,
     StepSucceeded,
     Submitted,
 )
@@ -163,13 +164,13 @@ def _meaning(info: "UploadInfo", step: Step) -> StepRunning | Found:
     told = _told(step)
     if info.status == "SUCCESS" or (info.status == "UPLOAD_SUCCESS" and told):
         # the latter waits for nothing but its callback, which has come
-        return Found(end=_succeeded(info, step), body=info.body)
+        return Found(end=_succeeded(info, step), body=info.body, platform_status=info.status)
     if info.status in _FAILED:
-        if told and step.tellings > step.heard:
+        if step.status == StepStatus.RUNNING and told and step.tellings > step.heard:
             # VOD may take a failure back, and its status may lag behind that: asked once more before it is believed
             return StepRunning(platform_status=info.status, soon=True)
         error = errors.of_upload(info.status, info.text("ErrorCode"), info.text("ErrorMessage"))
-        return Found(end=StepFailed(error=error), body=info.body)
+        return Found(end=StepFailed(error=error), body=info.body, platform_status=info.status)
     near = told is not None or info.status == "UPLOAD_SUCCESS"
     return StepRunning(platform_status=info.status or None, soon=near)
 

@@ -57,7 +57,7 @@ def look(awaited: Awaited, step: Step, ask: Callable[[str], dict[str, Any]]) -> 
     word = statuses.word(body)
     result = {awaited.name: ours, **_kept(body, awaited.fields)}
     if (end := _end(awaited, word, body, result)) is not None:
-        return Found(end=end, body=body)
+        return Found(end=end, body=body, platform_status=word)
     return StepRunning(
         progress=statuses.progress(word),
         platform_status=word,

@@ -5,6 +5,7 @@ processing, completed and failed; the SDK takes `processing` and `in progress` a
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -68,10 +69,11 @@ def poll[N: Notice](
             return None
         raise  # about us, not about the job: it is asked after again
     status = answer.get("status")
+    word = status if isinstance(status, str) else None
     if _goes_on(status):
-        word = status if isinstance(status, str) else None
         return StepRunning(progress=_fraction(answer.get("data")), platform_status=word)
-    return _found(_ended(answer), notice, decide)
+    found = _found(_ended(answer), notice, decide)
+    return replace(found, platform_status=word) if found else None
 
 
 def _accepted(answer: Mapping[str, Any]) -> Submitted | None:
