@@ -64,6 +64,7 @@ ENVIRONMENT = {
     "CALLBACK_BASE_URL": "https://jobs.example.com",
     # nobody listens there
     **{f"{platform}_URL": "http://127.0.0.1:9" for platform in ("VIDEODB", "TWELVELABS", "APIVIDEO", "APSARAVIDEO")},
+    "APSARAVIDEO_MNS_QUEUE": "",
     "APSARAVIDEO_CALLBACK_URL": "https://jobs.example.com/callbacks/apsaravideo/upload-by-url-complete",
     "SIGNATURE_TOLERANCE_SECONDS": "300",
     "CHECK_INTERVAL_SECONDS": "0",  # a check is due at once: no test waits

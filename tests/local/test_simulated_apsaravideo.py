@@ -1031,14 +1031,23 @@ def test_a_poll_without_waitseconds_waits_as_the_queue_says() -> None:
 
 def test_an_event_is_in_the_queue_as_it_would_be_over_http(client: Client, receiver: Receiver) -> None:
     client.use_queue()
-    # over HTTP only, as the SDK's documents have it: a job's own URL does not count beside a queue
-    job_id = client.upload("talk.mp4", UserData=own_callback(receiver.url))
+    job_id = client.upload("talk.mp4")
     body = client.message().xml("MessageBody")
     assert body is not None
     info = client.ended(job_id)
     assert f'"VideoId": "{info["MediaId"]}", \n' in body
     assert json.loads(body)["SourceURL "] == TALK
     assert receiver.received == []
+
+
+def test_a_jobs_own_url_goes_before_a_queue(client: Client, receiver: Receiver) -> None:
+    client.use_queue()
+
+    job_id = client.upload("talk.mp4", UserData=own_callback(receiver.url))
+
+    wait_for(lambda: receiver.received)
+    client.ended(job_id)
+    assert client.message(wait=0).status == 404
 
 
 def test_events_can_be_in_base64() -> None:

@@ -39,6 +39,7 @@ from tests.events.test_apivideo import NAME, encoded, headers
 from tests.orders import in_every_order
 from tests.stack import WEBHOOK_SECRETS, Context, Stack, handler, http_event
 
+DOCS = "https://docs.api.video/reference"
 LIMIT_SECONDS = 30  # for what takes milliseconds, on a machine that is busy
 NO_LIMIT = Rates(uploads=10**6, writes=10**6, reads=10**6)
 WEBHOOK = "webhook_test"
@@ -371,7 +372,7 @@ def test_of_a_videos_assets_only_addresses_are_kept(server: Server) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-@pytest.mark.parametrize("body", [b"<html>", b"", b'{"type": "https://docs.api.video/reference/too-many-requests"}'])
+@pytest.mark.parametrize("body", [b"<html>", b"", b'{"type": "about:blank"}'])
 def test_what_passes_is_tried_again(server: Server, status: int, body: bytes) -> None:
     server.status, server.body = status, body
 
@@ -380,6 +381,18 @@ def test_what_passes_is_tried_again(server: Server, status: int, body: bytes) ->
 
     assert fault.value.error.code == "platform_unavailable"
     assert fault.value.rate_limited == (status == 429)
+
+
+@pytest.mark.parametrize("body", [{"type": f"{DOCS}/too-many-requests"}, {"title": "Too many requests."}])
+def test_a_rate_limit_is_the_documented_error(server: Server, body: dict[str, Any]) -> None:
+    server.status, server.body, server.headers = 429, body, {"Retry-After": "3"}
+
+    with pytest.raises(TransientError) as fault:
+        ApiVideo().status("vi-1")
+
+    error = fault.value.error
+    assert (error.code, error.retryable, fault.value.rate_limited) == ("too_many_requests", True, True)
+    assert (error.cause, fault.value.wait_seconds) == ("The account's requests a minute are used up", 3)
 
 
 @pytest.mark.parametrize(
@@ -405,7 +418,6 @@ def test_the_wait_that_is_asked_for_is_kept(server: Server, sent: dict[str, str]
 
 # --- Errors ----------------------------------------------------------------------------------------------------------
 
-DOCS = "https://docs.api.video/reference"
 MISSING_TITLE = {
     "type": f"{DOCS}/attribute-required",
     "title": "This attribute is required.",

@@ -1071,6 +1071,8 @@ def test_more_messages_than_one_answer_holds_are_all_taken(stack: Stack, mns_que
 def test_an_upload_whose_event_comes_through_the_queue_ends(stack: Stack, mns_queue: SimulatedApsaraVideo) -> None:
     set_callback(mns_queue, callback_type="MNS", mns_endpoint=mns_queue.url, mns_queue_name="vodcallback")
     start(stack, "https://example.com/lecture.mp4")
+    # it would go before the account's setting, and past the queue
+    assert "MessageCallback" not in json.loads(submissions(mns_queue)[0]["UserData"])
     wait_for(lambda: left(mns_queue) >= 3)
 
     assert drain() == {"recorded": 1, "ignored": 2}

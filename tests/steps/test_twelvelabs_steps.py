@@ -602,7 +602,7 @@ ENVELOPES: Mapping[str, Callable[[str, str], dict[str, Any]]] = {
 def test_the_code_alone_decides_in_either_envelope_whatever_the_message_and_the_status(
     script: Script, envelope: Callable[[str, str], dict[str, Any]], code: str, message: str
 ) -> None:
-    for status in (400, 403, 413):
+    for status in (400, 403, 409, 413, 429, 500, 503, 504):
         script.asked.clear()
         script.answers = [(status, envelope(code, message), {})]
         with pytest.raises(RefusedByPlatformError) as refused:
@@ -614,15 +614,19 @@ def test_the_code_alone_decides_in_either_envelope_whatever_the_message_and_the_
 
 @pytest.mark.parametrize("code", sorted(errors.PASSING))
 @pytest.mark.parametrize("envelope", ENVELOPES.values(), ids=ENVELOPES)
+@pytest.mark.parametrize("status", [400, 408, 409, 413, 429, 500, 503, 504])
 def test_codes_of_what_passes_are_transient_whatever_their_status(
-    script: Script, envelope: Callable[[str, str], dict[str, Any]], code: str
+    script: Script, envelope: Callable[[str, str], dict[str, Any]], code: str, status: int
 ) -> None:
-    script.answer(400, envelope(code, "Later."), retry_after="7")
+    script.answer(status, envelope(code, "Later."), retry_after="7")
 
     with pytest.raises(TransientError) as fault:
         submit("task")
 
-    assert (fault.value.error.code, fault.value.wait_seconds) == (code, 7)
+    error, known = fault.value.error, errors.KNOWN_ERRORS[code]
+    assert (error.code, error.message, error.cause, error.action) == (code, "Later.", known.cause, known.action)
+    assert (error.retryable, fault.value.wait_seconds, fault.value.status) == (True, 7, status)
+    assert fault.value.rate_limited == (status == 429 or code == "too_many_requests")
 
 
 @pytest.mark.parametrize(
@@ -686,12 +690,15 @@ def test_a_message_of_another_edition_is_shown_as_it_is(code: str) -> None:
     assert (error.code, error.cause) == (code, errors.KNOWN_ERRORS[code].cause)
 
 
-def test_a_rate_limit_is_shown_with_what_its_message_says() -> None:
+def test_a_rate_limit_is_shown_with_what_its_message_says(script: Script) -> None:
     message = "You have exceeded the rate limit (60req/1minute). Please try again later after 30s."
+    script.answer(429, {"code": "too_many_requests", "message": message})
 
-    error = errors.of_refusal({"code": "too_many_requests", "message": message}, status=429)
+    with pytest.raises(TransientError) as fault:
+        submit("asset")
 
-    assert error.cause.endswith("(rate limit: 60req/1minute; retry after: 30s)")
+    assert fault.value.error.cause.endswith("(rate limit: 60req/1minute; retry after: 30s)")
+    assert str(fault.value) == message
 
 
 def test_a_page_of_text_is_no_message() -> None:
@@ -709,6 +716,7 @@ MOMENT = 1_795_341_600
         ({}, None),
         ({"retry-after": "7"}, 7),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "Fri, 01 Jan 2021 00:00:00 GMT"}, 0),
         ({"retry-after-ms": "1500"}, 1.5),
         ({"retry-after-ms": "1500", "retry-after": "7"}, 1.5),
         ({"retry-after": "7", "x-ratelimit-request-reset": "30"}, 7),

@@ -9,8 +9,12 @@ from video_jobs.steps import Platform, steps_worker
 
 
 def configured_url(_job: Job, _name: str) -> str:
-    """VOD signs the URL that it was given, so it is always the same one."""
-    return settings.setting("APSARAVIDEO_CALLBACK_URL")
+    """VOD signs the URL that it was given, so it is always the same one.
+
+    None with a message queue: an upload's own URL would go before the account's setting (VOD's page "Specify multiple
+    callback URLs"), past the queue, and nothing would say that it must be signed.
+    """
+    return "" if settings.setting("APSARAVIDEO_MNS_QUEUE") else settings.setting("APSARAVIDEO_CALLBACK_URL")
 
 
 handler = steps_worker(

@@ -58,12 +58,14 @@ def newer_values(setting_name: str) -> dict[str, str] | None:
     return values(setting_name, fresh=True)
 
 
-def chosen(found: Mapping[str, str], prefix: str, *, of: str) -> list[str]:
-    """The values whose names begin so: a key and those that it takes turns with.
+def chosen(found: Mapping[str, str], prefix: str, *, of: str) -> dict[str, str]:
+    """The values whose names begin so, by name: a key and those that it takes turns with.
 
     Raises SecretUnavailableError, which says what is missing of which platform's secret, if there is none.
     """
-    fitting = [value for name, value in found.items() if name.startswith(prefix)]
+    # a line break comes with many a copied key
+    stripped = {name: value.strip() for name, value in found.items() if name.startswith(prefix)}
+    fitting = {name: value for name, value in stripped.items() if value}
     if not fitting:
         raise SecretUnavailableError(f"the secret of {of} has no {prefix}")
     return fitting

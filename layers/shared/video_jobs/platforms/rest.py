@@ -6,12 +6,14 @@ Not the platforms' SDKs: what each lacks stands in docs/decisions.md.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import urllib3
 
 from video_jobs import jsontext, secrets, settings
-from video_jobs.faults import TransientError
+from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.jobs import JobError
 
 if TYPE_CHECKING:
@@ -35,9 +37,19 @@ class Answer:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from HTTP's own header, where it has them as such."""
-    value = headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdecimal() else None
+    """Seconds to wait, from HTTP's own header: it has them as such, or a date."""
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdecimal():
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(((until if until.tzinfo else until.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _undocumented(_body: Mapping[str, Any]) -> JobError | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +70,10 @@ class RestClient:
     """The headers that a key is sent in."""
     wait: Callable[[Mapping[str, str]], float | None] = retry_after
     """How many seconds a 429's headers ask to wait."""
+    documented: Callable[[Mapping[str, Any]], JobError | None] = _undocumented
+    """The documented error that a body names, whatever its status; None if it names none."""
+    passing: frozenset[str] = frozenset({"too_many_requests"})
+    """Codes of documented errors that pass."""
 
     def call(
         self,
@@ -70,7 +86,8 @@ class RestClient:
     ) -> Answer:
         """Send a JSON body, or a form's fields as multipart/form-data, or neither.
 
-        Raises TransientError for what passes: no connection, no answer in time, 429, 5xx, success that is not JSON.
+        Raises TransientError for what passes: no connection, no answer in time, 429, 5xx, success that is not JSON; and
+        RefusedByPlatformError for a 429 or 5xx whose body names an error that does not pass.
         """
         answer = self._send(method, path, body, fields, headers, api_key=self._api_key() or "")
         if answer.status == 401 and (newer := self._api_key(newer=True)):
@@ -102,14 +119,24 @@ class RestClient:
         except urllib3.exceptions.HTTPError as error:
             raise self.unavailable(f"no answer from {self.platform}: {type(error).__name__}") from None
         if answer.status == 429 or answer.status >= 500:
-            raise self.unavailable(
-                f"{self.platform} answered {answer.status}", wait=self.wait(answer.headers), status=answer.status
-            )
+            body_of_fault = _json_object(answer.data) or {}
+            raise self.fault(Answer(status=answer.status, body=body_of_fault, headers=answer.headers))
         # what was deleted has nothing to say
         found = {} if method == "DELETE" and not answer.data else _json_object(answer.data)
         if found is None and 200 <= answer.status < 300:
             raise self.unavailable(f"{self.platform} answered {answer.status} with something that is not JSON")
         return Answer(status=answer.status, body=found or {}, headers=answer.headers)
+
+    def fault(self, answer: Answer) -> TransientError | RefusedByPlatformError:
+        """What a status that means a fault that passes comes to: a documented error in its body knows better."""
+        wait = self.wait(answer.headers)
+        error = self.documented(answer.body)
+        if error is None:
+            return self.unavailable(f"{self.platform} answered {answer.status}", wait=wait, status=answer.status)
+        if error.code not in self.passing:
+            return RefusedByPlatformError(error, status=answer.status, body=answer.body)
+        rate_limited = answer.status == 429 or error.code == "too_many_requests"
+        return TransientError(error, wait_seconds=wait, status=answer.status, rate_limited=rate_limited)
 
     def unavailable(self, message: str, *, wait: float | None = None, status: int | None = None) -> TransientError:
         """A fault that passes, with the error that a step gets once its attempts are used up."""

@@ -35,6 +35,7 @@ _rest = RestClient(
     secret_setting="APIVIDEO_SECRET",  # noqa: S106 (a variable's name)
     authorize=basic,
     wait=wait,
+    documented=errors.documented,
 )
 
 

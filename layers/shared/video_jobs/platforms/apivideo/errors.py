@@ -135,16 +135,20 @@ REQUEST_REFUSED = KnownError(
 )
 
 
-def of_refusal(body: Mapping[str, Any], *, status: int) -> JobError:
-    """Why api.video refuses a call: the documented error of its `type`, or a general one that keeps its words."""
+def documented(body: Mapping[str, Any]) -> JobError | None:
+    """The documented error of a body's `type`, or of its title; None if it has neither."""
     kind = _last_part(_text(body, "type"))
     title = _text(body, "title").lower()
-    found = (
-        next((known for known in REFUSALS if known.types and kind.startswith(known.types)), None)
-        or next((known for known in REFUSALS if known.titles and title.startswith(_lower(known.titles))), None)
-        or next((known for known in REFUSALS if status in known.statuses), REQUEST_REFUSED)
+    found = next((known for known in REFUSALS if known.types and kind.startswith(known.types)), None) or next(
+        (known for known in REFUSALS if known.titles and title.startswith(_lower(known.titles))), None
     )
-    return found.with_message(_message(body))
+    return found.with_message(_message(body)) if found else None
+
+
+def of_refusal(body: Mapping[str, Any], *, status: int) -> JobError:
+    """Why api.video refuses a call: the documented error that it names, or a general one that keeps its words."""
+    by_status = next((known for known in REFUSALS if status in known.statuses), REQUEST_REFUSED)
+    return documented(body) or by_status.with_message(_message(body))
 
 
 def _lower(titles: tuple[str, ...]) -> tuple[str, ...]:

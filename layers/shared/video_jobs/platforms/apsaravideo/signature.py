@@ -7,7 +7,7 @@ Whoever has seen one callback can send another body with its headers while they 
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from video_jobs import secrets, settings
 from video_jobs.faults import RefusedError
@@ -22,7 +22,7 @@ _SIGNATURE = re.compile(r"[0-9a-f]{32}")
 
 
 def check(
-    timestamp: str | None, signature: str | None, *, url: str, keys: Sequence[str], now: float, tolerance: float
+    timestamp: str | None, signature: str | None, *, url: str, keys: Collection[str], now: float, tolerance: float
 ) -> None:
     """Whether one of the keys has signed for this URL, in the last, or next, `tolerance` seconds (`now`: since 1970).
 
@@ -50,7 +50,7 @@ def verify(request: Request, values: Mapping[str, str]) -> None:
 
     Raises RefusedError, or SecretUnavailableError if there is no key among the values.
     """
-    keys = secrets.chosen(values, KEYS, of="ApsaraVideo VOD")
+    keys = secrets.chosen(values, KEYS, of="ApsaraVideo VOD").values()
     try:
         _ = request.body  # not covered, but what cannot be read cannot be recorded either
     except MalformedBodyError as error:

@@ -50,6 +50,8 @@ _rest = RestClient(
     secret_setting="TWELVELABS_SECRET",  # noqa: S106 (a variable's name)
     authorize=lambda key: {"x-api-key": key},
     wait=wait,
+    documented=errors.documented,
+    passing=errors.PASSING,
 )
 
 
@@ -109,11 +111,9 @@ class TwelveLabs:
 
 
 def _fault(answer: Answer) -> TransientError | RefusedByPlatformError:
+    if answer.status in _PASSING_STATUSES or errors.code_of(answer.body) in errors.PASSING:
+        return _rest.fault(answer)
     error = errors.of_refusal(answer.body, status=answer.status)
-    if error.code in errors.PASSING:
-        return TransientError(error, wait_seconds=wait(answer.headers), status=answer.status)
-    if answer.status in _PASSING_STATUSES:
-        return _rest.unavailable(f"TwelveLabs answered {answer.status}: {error.message}", wait=wait(answer.headers))
     return RefusedByPlatformError(error, status=answer.status, body=answer.body)
 
 

@@ -258,11 +258,17 @@ def message_of(body: Mapping[str, Any]) -> str:
     return _text(_envelope(body), "message")
 
 
+def documented(body: Mapping[str, Any]) -> JobError | None:
+    """The documented error of a body's code, in either envelope; None if it has no such code."""
+    known = KNOWN_ERRORS.get(code_of(body))
+    return known.with_message(message_of(body)) if known else None
+
+
 def of_refusal(body: Mapping[str, Any], *, status: int) -> JobError:
     """Why TwelveLabs refuses a call: the documented error of its code, or a general one that keeps its words."""
-    code, message = code_of(body), _text(_envelope(body), "message")
-    if known := KNOWN_ERRORS.get(code):
-        return known.with_message(message)
+    if (error := documented(body)) is not None:
+        return error
+    code, message = code_of(body), message_of(body)
     words = f"{code}: {message}" if code and message else code or message
     return (REQUEST_REFUSED if code else _BY_STATUS.get(status, REQUEST_REFUSED)).with_message(words)
 
@@ -273,7 +279,7 @@ def of_failure(reason: Any, *, otherwise: KnownError) -> JobError:
     A task's `error_reason` is in no document; that it may be a code is inferred.
     """
     body = {"message": reason} if isinstance(reason, str) else reason if isinstance(reason, Mapping) else {}
-    code, message = code_of(body), _text(_envelope(body), "message")
+    code, message = code_of(body), message_of(body)
     known = KNOWN_ERRORS.get(code) or KNOWN_ERRORS.get(message) or otherwise
     return known.with_message(message or code)
 

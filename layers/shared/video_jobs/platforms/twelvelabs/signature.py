@@ -7,7 +7,7 @@ may be several `v1` while a secret is changed, and other schemes beside it.
 
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from video_jobs import secrets, settings
 from video_jobs.faults import RefusedError
@@ -20,7 +20,7 @@ _MOMENT = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 
 
-def check(header: str | None, body: bytes, *, keys: Sequence[str], now: float, tolerance: float) -> None:
+def check(header: str | None, body: bytes, *, keys: Collection[str], now: float, tolerance: float) -> None:
     """Whether one of the keys has signed this body, in the last, or next, `tolerance` seconds (`now`: since 1970).
 
     Raises RefusedError.
@@ -57,7 +57,7 @@ def verify(request: Request, values: Mapping[str, str]) -> None:
 
     Raises RefusedError, or SecretUnavailableError if no webhook's secret is among the values.
     """
-    keys = secrets.chosen(values, WEBHOOK, of="TwelveLabs")
+    keys = secrets.chosen(values, WEBHOOK, of="TwelveLabs").values()
     try:
         body = request.body
     except MalformedBodyError as error:
