@@ -45,6 +45,27 @@ TWELVELABS = Platform(
             fails="indexed_asset",
             error="video_resolution_too_low",
         ),
+        of_asset(
+            theme=Theme.FAILS,
+            source="resolution_too_high.mp4",
+            shows="refused by the index",
+            fails="indexed_asset",
+            error="video_resolution_too_high",
+        ),
+        of_task(
+            theme=Theme.FAILS,
+            source="invalid_aspect_ratio.mp4",
+            shows="refused at once",
+            fails="task",
+            error="video_resolution_invalid_aspect_ratio",
+        ),
+        of_asset(
+            theme=Theme.FAILS,
+            source="video_duration_too_short.mp4",
+            shows="refused by the index",
+            fails="indexed_asset",
+            error="video_duration_too_short",
+        ),
         of_task(
             theme=Theme.FAILS,
             source="video_duration_too_long.mp4",

@@ -44,6 +44,7 @@ TOLD = {
 IGNORED = {
     "file_upload_complete": "43q91jdh7df****",
     "file_upload_complete_observed": "10f6baa29bdf71f1bfc46733a78e0102",
+    "file_upload_complete_faq": "videoId",
     "file_upload_complete_message_body": "93ab850b4f6f44eab54b6e91d24d81d6",
     "stream_transcode_complete": "1359cfac2e1c44c5bea27f9958999f84",
     "transcode_complete": "10d5ee269c0271f1bff44531948c0102",

@@ -52,6 +52,7 @@ from local.platforms.courier import Delivery
 from local.platforms.knobs import Knobs
 from local.platforms.simulated import SimulatedPlatforms
 from local.platforms.twelvelabs.behaviour import Step
+from local.platforms.twelvelabs.errors import VIDEO_MESSAGES
 from local.platforms.videodb.payloads import Kind
 from local.receiver import Receiver, Told
 from local.samples import SAMPLE_SECRETS
@@ -245,6 +246,12 @@ def test_a_documented_error_of_a_name_is_the_one_that_is_expected(each: Scenario
     codes = set(source_of(each).behaviour.rejects.values()) if each.provider == "twelvelabs" else set()
 
     assert codes <= {each.error}
+
+
+def test_every_documented_error_of_a_video_is_shown_of_twelvelabs() -> None:
+    shown = {each.error for each in SCENARIOS if each.provider == "twelvelabs"}
+
+    assert VIDEO_MESSAGES.keys() <= shown
 
 
 @every_scenario
