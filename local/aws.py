@@ -1,6 +1,7 @@
 """AWS on this machine: ministack as a process, and how to talk to it without a chance of reaching the real one."""
 
 import contextlib
+import fcntl
 import http.client
 import os
 import signal
@@ -9,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -26,20 +28,30 @@ LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - compared with, not bound to
 CREDENTIALS = ("local", "local")
 AUTH = {"AUTH": "true", "AWS_ACCESS_KEY_ID": CREDENTIALS[0], "AWS_SECRET_ACCESS_KEY": CREDENTIALS[1]}
-START_SECONDS = 30
+START_SECONDS = 120
+WARM_SECONDS = 300
+FUNCTION_PROCESSES = 4
+"""How many requests a function takes at once on this machine. The others wait."""
+RUNS = LOCAL / "run"
+LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class Emulator:
+    url: str
+    warm: Callable[[], None]
+    """Start a process of every function, so that a first request does not wait for one. Returns when they are there."""
 
 
 @contextmanager
-def emulator(*, port: int, bind: str, log: Path, enforce_roles: bool = False) -> Iterator[str]:
-    """Runs ministack, and gives its address. On the way out it ends, with everything it started.
+def emulator(*, port: int, bind: str, log: Path, enforce_roles: bool = False) -> Iterator[Emulator]:
+    """Runs ministack. On the way out it ends, with everything it started; what killed runs left behind goes first.
 
     `enforce_roles`: a function may do what its role allows, and nothing else.
     """
     if is_taken(port):
         raise StackError(f"Port {port} is taken. End what listens there, or choose another one (make local PORT=4567).")
-    (LOCAL / "run").mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(prefix=f"{port}-", dir=LOCAL / "run"))
-    with log.open("wb") as output:
+    with _run_folder(port) as (directory, lock), log.open("wb") as output:
         process = subprocess.Popen(
             # -P: this folder's modules are not importable there
             [sys.executable, "-P", str(Path(__file__).with_name("emulator.py"))],
@@ -49,14 +61,40 @@ def emulator(*, port: int, bind: str, log: Path, enforce_roles: bool = False) ->
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=(lock,),
         )
-    try:
-        host = LOOPBACK if bind == EVERYWHERE else bind
-        _wait_until_ready(process, host, port, log)
-        yield f"http://{host}:{port}"
-    finally:
-        _end(process)
-        rmtree(directory, ignore_errors=True)
+        try:
+            host = LOOPBACK if bind == EVERYWHERE else bind
+            _wait_until(lambda: _is_ready(host, port), START_SECONDS, "ministack does not answer", process, log)
+            yield Emulator(url=f"http://{host}:{port}", warm=lambda: _warm(process, directory, log))
+        finally:
+            _end(process)
+
+
+@contextmanager
+def _run_folder(port: int) -> Iterator[tuple[Path, int]]:
+    """A new folder, and the file descriptor of its lock. While anybody has that open, no other run removes it."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    with (LOCAL / "run.lock").open("w") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        _remove_leftovers()
+        directory = Path(tempfile.mkdtemp(prefix=f"{port}-", dir=RUNS))
+        lock = (directory / LOCK).open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock:
+        try:
+            yield directory, lock.fileno()
+        finally:
+            rmtree(directory, ignore_errors=True)
+
+
+def _remove_leftovers() -> None:
+    """What runs left behind that were killed together with what would have tidied up after them."""
+    for directory in RUNS.iterdir():
+        # not found: it is just being removed by its own run; would block: it is used
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), (directory / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            rmtree(directory, ignore_errors=True)
 
 
 def is_taken(port: int) -> bool:
@@ -123,6 +161,7 @@ def _emulator_environment(port: int, bind: str, directory: Path) -> dict[str, st
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "FUNCTIONS_PYTHON": str(_functions_python(directory)),
+        "FUNCTION_PROCESSES": str(FUNCTION_PROCESSES),
     }
 
 
@@ -135,13 +174,24 @@ def _functions_python(directory: Path) -> Path:
     return python
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], host: str, port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not _is_ready(host, port):
+def _warm(process: subprocess.Popen[bytes], directory: Path, log: Path) -> None:
+    done = directory / "warm"
+    done.unlink(missing_ok=True)
+    assert process.stdin  # noqa: S101 - for mypy
+    process.stdin.write(b"warm\n")
+    process.stdin.flush()
+    _wait_until(done.exists, WARM_SECONDS, "the functions do not start", process, log)
+
+
+def _wait_until(
+    fact: Callable[[], bool], seconds: float, otherwise: str, process: subprocess.Popen[bytes], log: Path
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not fact():
         if process.poll() is not None:
             raise failure(f"ministack ended with exit code {process.returncode}", log)
         if time.monotonic() > deadline:
-            raise failure(f"ministack did not answer within {START_SECONDS} seconds", log)
+            raise failure(f"{otherwise}, within {seconds} seconds", log)
         time.sleep(0.05)
 
 

@@ -2,22 +2,27 @@
 
 import base64
 import fcntl
+import hashlib
 import json
 import platform
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from local import aws, routes, template
-from local.commands import LOCAL, LOGS, StackError, run
+from local.commands import LOCAL, LOGS, ROOT, StackError, run
 from local.samples import SAMPLE_CALLBACK_KEY, SAMPLE_SECRETS
 
 STACK_NAME = "video-jobs"
-API_ID = "videojobs"
 BUCKET = "video-jobs-artifacts"
 BUILD = LOCAL / "build"
+BUILT = BUILD / "built"
+"""The build's `fingerprint`. `sam build` empties the folder first, so half a build has none."""
+SOURCES = ("template.yaml", "functions", "layers")
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there: what is not simulated is out of reach
 SAM = (sys.executable, "-m", "samcli")
@@ -42,11 +47,16 @@ def architecture() -> str:
     return ARCHITECTURES[machine]
 
 
-def api_url(endpoint_url: str) -> str:
-    return f"{endpoint_url}/_aws/execute-api/{API_ID}"
+def api_id(stack_name: str) -> str:
+    """ministack gives an API the id that a tag says; letters and digits."""
+    return stack_name.replace("-", "")
 
 
-def parameters(endpoint_url: str, given: Mapping[str, str | int]) -> dict[str, str]:
+def api_url(endpoint_url: str, stack_name: str) -> str:
+    return f"{endpoint_url}/_aws/execute-api/{api_id(stack_name)}"
+
+
+def parameters(endpoint_url: str, given: Mapping[str, str | int], stack_name: str = STACK_NAME) -> dict[str, str]:
     """The template's parameters for a local stack, and over them the given ones, by the template's own names."""
     defaults = template.parameters()
     if unknown := given.keys() - defaults.keys():
@@ -55,7 +65,7 @@ def parameters(endpoint_url: str, given: Mapping[str, str | int]) -> dict[str, s
     ours = {
         "Architecture": architecture(),
         "AwsEndpointUrl": endpoint_url,
-        "CallbackBaseUrl": api_url(endpoint_url),
+        "CallbackBaseUrl": api_url(endpoint_url, stack_name),
         "CheckIntervalSeconds": 1,
         "SweepRate": "rate(1 minute)",
         "NotifyAllowPrivate": "true",  # whoever is told is on this machine, too
@@ -63,7 +73,28 @@ def parameters(endpoint_url: str, given: Mapping[str, str | int]) -> dict[str, s
     return {name: str(value) for name, value in (platforms | ours | dict(given)).items()}
 
 
+def fingerprint() -> str:
+    """Of everything that a build is made of: the template, functions and layers, and what builds them."""
+    found = hashlib.sha256(f"{architecture()} {sys.version} {version('aws-sam-cli')}".encode())
+    for path in sorted(path for name in SOURCES for path in _files(ROOT / name)):
+        found.update(f"\0{path.relative_to(ROOT)}\0".encode())
+        found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    elif path.is_dir() and path.name != "__pycache__":
+        for inside in path.iterdir():
+            yield from _files(inside)
+
+
 def build(endpoint_url: str, log_name: str) -> None:
+    """Build what is deployed; nothing, if all that it is made of is as it was the last time."""
+    wanted = fingerprint()
+    if BUILT.is_file() and BUILT.read_text() == wanted:
+        return
     run(
         [
             *SAM,
@@ -77,9 +108,10 @@ def build(endpoint_url: str, log_name: str) -> None:
         env=aws.command_environment(endpoint_url) | {"ARCH": architecture()},
         log=LOGS / f"{log_name}-sam-build.log",
     )
+    BUILT.write_text(wanted)
 
 
-def deploy(endpoint_url: str, overrides: Mapping[str, str], log_name: str) -> None:
+def deploy(endpoint_url: str, overrides: Mapping[str, str], log_name: str, stack_name: str = STACK_NAME) -> None:
     aws.client("s3", endpoint_url).create_bucket(Bucket=BUCKET)
     run(
         [
@@ -90,9 +122,9 @@ def deploy(endpoint_url: str, overrides: Mapping[str, str], log_name: str) -> No
             "--no-fail-on-empty-changeset",
             "--capabilities=CAPABILITY_IAM",
             f"--template-file={BUILD / 'template.yaml'}",
-            f"--stack-name={STACK_NAME}",
+            f"--stack-name={stack_name}",
             f"--s3-bucket={BUCKET}",
-            f"--tags=ms-custom-id={API_ID}",  # ministack gives the API this id
+            f"--tags=ms-custom-id={api_id(stack_name)}",
             f"--parameter-overrides={' '.join(f'{name}="{value}"' for name, value in overrides.items())}",
         ],
         env=aws.command_environment(endpoint_url),
@@ -113,8 +145,9 @@ def outputs(cloudformation: Any, stack_name: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
-def physical_ids(cloudformation: Any) -> dict[str, str]:
-    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
+def physical_ids(cloudformation: Any, stack_name: str = STACK_NAME) -> dict[str, str]:
+    """What each resource is really called, by its logical id."""
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name)
     return {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
         for page in pages
@@ -122,19 +155,13 @@ def physical_ids(cloudformation: Any) -> dict[str, str]:
     }
 
 
-def create_routes(endpoint_url: str) -> None:
+def create_routes(endpoint_url: str, stack_name: str) -> None:
     cloudformation = aws.client("cloudformation", endpoint_url)
-    processed = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Processed")["TemplateBody"]
+    processed = cloudformation.get_template(StackName=stack_name, TemplateStage="Processed")["TemplateBody"]
     [api] = [r for r in processed["Resources"].values() if r["Type"] == "AWS::ApiGatewayV2::Api"]
     api_gateway = aws.client("apigatewayv2", endpoint_url)
-    routes.create(api_gateway, API_ID, api["Properties"]["Body"], physical_ids(cloudformation))
-
-
-def set_concurrency_again(endpoint_url: str) -> None:
-    """ministack keeps a number that came through a template parameter as text, and cannot poll that queue then."""
-    functions = aws.client("lambda", endpoint_url)
-    for source in functions.list_event_source_mappings()["EventSourceMappings"]:
-        functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig=source["ScalingConfig"])
+    names = physical_ids(cloudformation, stack_name)
+    routes.create(api_gateway, api_id(stack_name), api["Properties"]["Body"], names)
 
 
 class Keys(NamedTuple):

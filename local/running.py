@@ -60,6 +60,12 @@ def find() -> RunningStack | None:
     return RunningStack.model_validate_json(FILE.read_text())
 
 
+def remove_leftovers() -> None:
+    """What a killed `make local` has written down."""
+    if not _is_held(LOCK):
+        FILE.unlink(missing_ok=True)
+
+
 def _is_held(path: Path) -> bool:
     with path.open("a+") as lock:
         try:

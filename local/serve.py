@@ -42,7 +42,7 @@ def _serve(port: int, bind: str) -> None:
         exits.enter_context(running.the_only_one())
         platforms = exits.enter_context(SimulatedPlatforms())
         stack = exits.enter_context(
-            LocalStack(name="local", port=port, bind=bind, parameters=platforms.parameters, progress=_tell)
+            LocalStack(name="local", port=port, bind=bind, warm=True, parameters=platforms.parameters, progress=_tell)
         )
         platforms.connect(stack)
         found = running.RunningStack(

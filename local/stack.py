@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
-from local import aws, deploy
+from local import aws, deploy, running
 from local.commands import LOGS
 
 
@@ -18,6 +18,8 @@ class LocalStack:
             httpx.get(f"{stack.api_url}/jobs", headers={"x-api-key": stack.api_key})
 
     `name` names the logs (.local/logs/<name>-*.log), so that stacks at the same time keep theirs apart.
+    `stack_name` is CloudFormation's; with `beside` it goes into the AWS of another stack, for as long as that is there.
+    `warm` starts every function before anybody asks for it.
     `enforce_roles` lets a function do what its role in the template allows, and nothing else.
     `parameters` are the template's, by its names; platforms whose address is not given are out of reach.
     `progress` is told what is being done.
@@ -27,25 +29,31 @@ class LocalStack:
         self,
         *,
         name: str = "stack",
+        stack_name: str = deploy.STACK_NAME,
+        beside: Self | None = None,
         port: int | None = None,
         bind: str = aws.LOOPBACK,
         enforce_roles: bool = True,
+        warm: bool = False,
         parameters: Mapping[str, str | int] | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        self.stack_name = deploy.STACK_NAME
+        self.stack_name = stack_name
         self.endpoint_url = ""
         self.api_url = ""
         self.api_key = ""
         self.notify_key = ""
         self.outputs: dict[str, str] = {}
         self._name = name
+        self._beside = beside
         self._port = port
         self._bind = bind
         self._enforce_roles = enforce_roles
+        self._warm = warm
         self._parameters = parameters or {}
         self._progress = progress or (lambda _what: None)
         self._exits = ExitStack()
+        self._emulator: aws.Emulator
 
     def __enter__(self) -> Self:
         with ExitStack() as exits:
@@ -63,24 +71,29 @@ class LocalStack:
 
     def _start(self, exits: ExitStack) -> None:
         LOGS.mkdir(parents=True, exist_ok=True)
-        self._progress("starting ministack")
-        port = self._port or aws.free_port()
-        log = LOGS / f"{self._name}-ministack.log"
-        self.endpoint_url = exits.enter_context(
-            aws.emulator(port=port, bind=self._bind, log=log, enforce_roles=self._enforce_roles)
-        )
-        self.api_url = deploy.api_url(self.endpoint_url)
-        overrides = deploy.parameters(self.endpoint_url, self._parameters)
+        running.remove_leftovers()
+        self._emulator = self._beside._emulator if self._beside else self._start_emulator(exits)
+        self.endpoint_url = self._emulator.url
+        self.api_url = deploy.api_url(self.endpoint_url, self.stack_name)
+        overrides = deploy.parameters(self.endpoint_url, self._parameters, self.stack_name)
         with deploy.one_at_a_time():
             self._progress("sam build")
             deploy.build(self.endpoint_url, self._name)
             self._progress("sam deploy")
-            deploy.deploy(self.endpoint_url, overrides, self._name)
+            deploy.deploy(self.endpoint_url, overrides, self._name, self.stack_name)
         self._progress("routes and secrets")
-        deploy.create_routes(self.endpoint_url)
-        deploy.set_concurrency_again(self.endpoint_url)
+        deploy.create_routes(self.endpoint_url, self.stack_name)
         self.outputs = deploy.outputs(self.client("cloudformation"), self.stack_name)
         self.api_key, self.notify_key = deploy.fill_secrets(self.endpoint_url, self.outputs)
+        if self._warm:
+            self._progress("starting the functions")
+            self._emulator.warm()
+
+    def _start_emulator(self, exits: ExitStack) -> aws.Emulator:
+        self._progress("starting ministack")
+        port = self._port or aws.free_port()
+        log = LOGS / f"{self._name}-ministack.log"
+        return exits.enter_context(aws.emulator(port=port, bind=self._bind, log=log, enforce_roles=self._enforce_roles))
 
 
 @contextmanager

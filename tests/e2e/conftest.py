@@ -32,6 +32,7 @@ def deployment() -> Iterator[Deployment]:
         SimulatedPlatforms(pace=0.1) as platforms,
         LocalStack(
             name="test",
+            warm=True,
             parameters={
                 **platforms.parameters,
                 "CheckIntervalSeconds": 1,

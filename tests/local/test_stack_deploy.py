@@ -1,6 +1,9 @@
 """What is deployed onto this machine reaches nothing but this machine."""
 
 import platform
+from collections.abc import Sequence
+from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -46,6 +49,57 @@ def test_the_layer_is_built_for_this_machine(monkeypatch: pytest.MonkeyPatch, ma
     change(monkeypatch, deploy, platform, machine=lambda: machine)
 
     assert deploy.architecture() == expected
+
+
+@pytest.fixture
+def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A small project in place of this one; what was built of it."""
+    made: list[str] = []
+    build = tmp_path / ".local" / "build"
+
+    def sam_build(command: Sequence[str], **_: object) -> None:
+        made.append(" ".join(command))
+        rmtree(build, ignore_errors=True)
+        build.mkdir(parents=True)
+
+    for name in ("functions/videodb/upload/app.py", "layers/shared/Makefile", "template.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(deploy, "ROOT", tmp_path)
+    monkeypatch.setattr(deploy, "BUILT", build / "built")
+    monkeypatch.setattr(deploy, "run", sam_build)
+    return made
+
+
+def test_what_is_unchanged_is_not_built_again(builds: list[str], tmp_path: Path) -> None:
+    deploy.build(ENDPOINT, "test")
+    (tmp_path / "layers/shared/__pycache__").mkdir()
+    (tmp_path / "layers/shared/__pycache__/app.pyc").touch()
+
+    deploy.build(ENDPOINT, "test")
+
+    assert len(builds) == 1
+
+
+@pytest.mark.parametrize(
+    "change", ["functions/videodb/upload/app.py", "layers/shared/Makefile", "layers/shared/new.py", "template.yaml"]
+)
+def test_whatever_is_changed_is_built_again(builds: list[str], tmp_path: Path, change: str) -> None:
+    deploy.build(ENDPOINT, "test")
+    (tmp_path / change).write_text("changed")
+
+    deploy.build(ENDPOINT, "test")
+
+    assert len(builds) == 2
+
+
+def test_half_a_build_is_no_build(builds: list[str]) -> None:
+    deploy.build(ENDPOINT, "test")
+    deploy.BUILT.unlink()  # as `sam build` does at first
+
+    deploy.build(ENDPOINT, "test")
+
+    assert len(builds) == 2
 
 
 def test_every_secret_that_is_filled_is_an_output_of_the_template() -> None:

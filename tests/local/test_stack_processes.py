@@ -88,13 +88,31 @@ def test_ministack_ends_with_its_starter(tmp_path: Path, how: signal.Signals) ->
 def test_ministack_listens_on_the_loopback_interface_alone_and_cleans_up(tmp_path: Path) -> None:
     port = aws.free_port()
 
-    with aws.emulator(port=port, bind=aws.LOOPBACK, log=tmp_path / "log") as endpoint_url:
-        assert endpoint_url == f"http://127.0.0.1:{port}"
+    with aws.emulator(port=port, bind=aws.LOOPBACK, log=tmp_path / "log") as emulator:
+        assert emulator.url == f"http://127.0.0.1:{port}"
         assert _status(port) == http.HTTPStatus.OK
         assert folders_of(port)
 
     assert not aws.is_taken(port)
     assert not folders_of(port)
+
+
+def test_what_a_killed_run_left_behind_is_removed_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aws, "LOCAL", tmp_path)
+    monkeypatch.setattr(aws, "RUNS", tmp_path / "run")
+    log = tmp_path / "log"
+    left = tmp_path / "run" / "4566-killed"
+    (left / "layers").mkdir(parents=True)
+
+    with aws.emulator(port=aws.free_port(), bind=aws.LOOPBACK, log=log):
+        (ours,) = (tmp_path / "run").iterdir()
+        assert ours != left
+        with aws.emulator(port=aws.free_port(), bind=aws.LOOPBACK, log=log):
+            assert ours.exists(), "it is used"
+
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_a_taken_port_is_said_so_at_once(tmp_path: Path) -> None:

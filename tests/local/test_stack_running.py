@@ -39,6 +39,20 @@ def test_a_file_left_behind_by_a_killed_one_is_no_stack(folder: Path) -> None:
         assert running.find() is None
 
 
+def test_the_next_start_of_any_stack_removes_what_a_killed_one_wrote_down(folder: Path) -> None:
+    (folder / "stack.json").write_text(STACK.model_dump_json())
+
+    running.remove_leftovers()
+
+    assert not (folder / "stack.json").exists()
+
+
+def test_a_start_leaves_what_a_running_one_wrote_down() -> None:
+    with running.the_only_one(), running.written_down(STACK):
+        running.remove_leftovers()
+        assert running.find() == STACK
+
+
 def test_there_is_one_at_a_time() -> None:
     with (
         running.the_only_one(),
