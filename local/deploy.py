@@ -90,11 +90,13 @@ def _files(path: Path) -> Iterator[Path]:
             yield from _files(inside)
 
 
+def is_built() -> bool:
+    """Whether all that a build is made of is as it was when the last one was made."""
+    return BUILT.is_file() and BUILT.read_text() == fingerprint()
+
+
 def build(endpoint_url: str, log_name: str) -> None:
-    """Build what is deployed; nothing, if all that it is made of is as it was the last time."""
-    wanted = fingerprint()
-    if BUILT.is_file() and BUILT.read_text() == wanted:
-        return
+    made_of = fingerprint()
     run(
         [
             *SAM,
@@ -108,7 +110,7 @@ def build(endpoint_url: str, log_name: str) -> None:
         env=aws.command_environment(endpoint_url) | {"ARCH": architecture()},
         log=LOGS / f"{log_name}-sam-build.log",
     )
-    BUILT.write_text(wanted)
+    BUILT.write_text(made_of)
 
 
 def deploy(endpoint_url: str, overrides: Mapping[str, str], log_name: str, stack_name: str = STACK_NAME) -> None:

@@ -77,8 +77,9 @@ class LocalStack:
         self.api_url = deploy.api_url(self.endpoint_url, self.stack_name)
         overrides = deploy.parameters(self.endpoint_url, self._parameters, self.stack_name)
         with deploy.one_at_a_time():
-            self._progress("sam build")
-            deploy.build(self.endpoint_url, self._name)
+            if not deploy.is_built():
+                self._progress("sam build")
+                deploy.build(self.endpoint_url, self._name)
             self._progress("sam deploy")
             deploy.deploy(self.endpoint_url, overrides, self._name, self.stack_name)
         self._progress("routes and secrets")

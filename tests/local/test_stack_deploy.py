@@ -1,9 +1,9 @@
 """What is deployed onto this machine reaches nothing but this machine."""
 
 import platform
-from collections.abc import Sequence
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 import pytest
 
@@ -52,13 +52,11 @@ def test_the_layer_is_built_for_this_machine(monkeypatch: pytest.MonkeyPatch, ma
 
 
 @pytest.fixture
-def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A small project in place of this one; what was built of it."""
-    made: list[str] = []
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small one in place of ours, and built."""
     build = tmp_path / ".local" / "build"
 
-    def sam_build(command: Sequence[str], **_: object) -> None:
-        made.append(" ".join(command))
+    def sam_build(*_: object, **__: object) -> None:
         rmtree(build, ignore_errors=True)
         build.mkdir(parents=True)
 
@@ -68,38 +66,46 @@ def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(deploy, "ROOT", tmp_path)
     monkeypatch.setattr(deploy, "BUILT", build / "built")
     monkeypatch.setattr(deploy, "run", sam_build)
-    return made
-
-
-def test_what_is_unchanged_is_not_built_again(builds: list[str], tmp_path: Path) -> None:
+    assert not deploy.is_built()
     deploy.build(ENDPOINT, "test")
-    (tmp_path / "layers/shared/__pycache__").mkdir()
-    (tmp_path / "layers/shared/__pycache__/app.pyc").touch()
+    return tmp_path
 
-    deploy.build(ENDPOINT, "test")
 
-    assert len(builds) == 1
+def test_what_is_unchanged_is_not_built_again(project: Path) -> None:
+    (project / "layers/shared/__pycache__").mkdir()
+    (project / "layers/shared/__pycache__/app.pyc").touch()
+
+    assert deploy.is_built()
 
 
 @pytest.mark.parametrize(
-    "change", ["functions/videodb/upload/app.py", "layers/shared/Makefile", "layers/shared/new.py", "template.yaml"]
+    "changed", ["functions/videodb/upload/app.py", "layers/shared/Makefile", "layers/shared/new.py", "template.yaml"]
 )
-def test_whatever_is_changed_is_built_again(builds: list[str], tmp_path: Path, change: str) -> None:
-    deploy.build(ENDPOINT, "test")
-    (tmp_path / change).write_text("changed")
+def test_whatever_is_changed_is_built_again(project: Path, changed: str) -> None:
+    (project / changed).write_text("changed")
 
-    deploy.build(ENDPOINT, "test")
-
-    assert len(builds) == 2
+    assert not deploy.is_built()
 
 
-def test_half_a_build_is_no_build(builds: list[str]) -> None:
-    deploy.build(ENDPOINT, "test")
-    deploy.BUILT.unlink()  # as `sam build` does at first
+def test_for_another_architecture_it_is_built_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = {"x86_64": "arm64", "arm64": "x86_64"}[deploy.architecture()]
+    monkeypatch.setattr(deploy, "architecture", lambda: other)
 
-    deploy.build(ENDPOINT, "test")
+    assert not deploy.is_built()
 
-    assert len(builds) == 2
+
+def test_half_a_build_is_no_build(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sam_build = deploy.run  # type: ignore[attr-defined]
+
+    def breaks_off(*command: Any, **more: Any) -> None:
+        sam_build(*command, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deploy, "run", breaks_off)
+    with pytest.raises(KeyboardInterrupt):
+        deploy.build(ENDPOINT, "test")
+
+    assert not deploy.is_built()
 
 
 def test_every_secret_that_is_filled_is_an_output_of_the_template() -> None:
