@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from video_jobs.consumers import Handler
 from video_jobs.jobs import Found, Job, JobError, JobStatus, Step, StepRunning, StepStatus, Submitted, timestamp
-from video_jobs.steps import Handler, Platform, steps_worker, token_url
+from video_jobs.steps import Platform, steps_worker, token_url
 
 STEPS = ("upload", "index_spoken_words", "index_scenes", "extract_scenes")
 CREATED_AT = timestamp(datetime(2026, 11, 1, tzinfo=UTC))

@@ -32,10 +32,11 @@ STEPS_QUEUES = {
 }
 QUEUES = (
     *STEPS_QUEUES.values(),
-    "VideoDbStepsDeadLetters",
+    *(f"{queue}DeadLetters" for queue in STEPS_QUEUES.values()),
     "Deliveries",
     "DeliveriesDeadLetters",
     "BatchWork",
+    "BatchWorkDeadLetters",
     "Notices",
 )
 WEBHOOK_SECRETS = {
@@ -140,11 +141,12 @@ class Stack:
         return rounds
 
     def items(self, prefix: str = "") -> list[dict[str, Any]]:
-        """Everything in the table whose key begins so."""
-        from video_jobs.store.table import to_plain
+        """Everything in the table whose key begins so, also what the code itself would refuse to read."""
+        from video_jobs.store.table import _deserialize
 
         found = settings.dynamodb().scan(TableName=settings.setting("TABLE_NAME"))["Items"]
-        return [item for item in map(to_plain, found) if item["pk"].startswith(prefix)]
+        plain = ({name: _deserialize(value) for name, value in item.items()} for item in found)
+        return [item for item in plain if item["pk"].startswith(prefix)]
 
     def snapshot(self) -> Any:
         """All items, for `restore`. Like it, only for moto, and many times faster than calls."""
@@ -272,9 +274,14 @@ def deployed(
         environment(
             {
                 **{f"{provider.upper()}_STEPS_QUEUE_URL": urls[queue] for provider, queue in STEPS_QUEUES.items()},
+                **{
+                    f"{provider.upper()}_STEPS_DEAD_LETTERS_URL": urls[f"{queue}DeadLetters"]
+                    for provider, queue in STEPS_QUEUES.items()
+                },
                 "DELIVERIES_QUEUE_URL": urls["Deliveries"],
                 "DELIVERIES_DEAD_LETTERS_URL": urls["DeliveriesDeadLetters"],
                 "BATCHES_QUEUE_URL": urls["BatchWork"],
+                "BATCHES_DEAD_LETTERS_URL": urls["BatchWorkDeadLetters"],
                 "NOTICES_QUEUE_URL": urls["Notices"],
             }
         )

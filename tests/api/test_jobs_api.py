@@ -105,7 +105,7 @@ def test_a_job_is_created_shown_and_started(stack: Stack) -> None:
     assert job["progress"] == 0
     assert ok(call("GET", answer.headers["location"])) == job
     assert [json.loads(message) for message in stack.messages("VideoDbSteps")] == [
-        {"action": "start", "job_id": job["job_id"]}
+        {"schema_version": 1, "action": "start", "job_id": job["job_id"]}
     ]
     (item,) = stack.items()
     assert (item["pk"], item["sk"], item["batch"], item["status"]) == (
@@ -833,7 +833,7 @@ def test_an_ended_job_is_deleted_with_its_events(stack: Stack) -> None:
     assert call("GET", f"/jobs/{job_id}/events").status == 404
     assert listed() == []
     (mark,) = stack.items("JOB#")  # what remains keeps a late callback from making the job anew
-    assert set(mark) == {"pk", "sk", "deleted_at", "expires_at"}
+    assert set(mark) == {"pk", "sk", "deleted_at", "expires_at", "schema_version"}
     assert stack.callback("videodb/upload", UPLOADED + " ", job=job_id)["outcome"] == "stale"
     assert call("GET", f"/jobs/{job_id}").status == 404
 
@@ -891,7 +891,7 @@ def test_a_failed_job_is_queued_again_with_as_many_attempts_as_at_first(stack: S
     step = job_of(job_id).steps["upload"]
     assert (step.attempt, step.attempt_limit) == (1, 3)
     assert [json.loads(message) for message in stack.messages("VideoDbSteps")] == [
-        {"action": "start", "job_id": job_id}
+        {"schema_version": 1, "action": "start", "job_id": job_id}
     ]
     (item,) = (item for item in stack.items() if item["sk"] == "JOB")
     assert "open" in item
@@ -1032,6 +1032,7 @@ def test_a_replayed_callback_goes_to_its_queue_without_a_token(stack: Stack) -> 
     assert answer == {"job_id": job_id, "event_id": event_id}
     (message,) = (json.loads(message) for message in stack.messages("Deliveries"))
     assert message == {
+        "schema_version": 1,
         "callback": "videodb/upload",
         "event": {
             "headers": {"content-type": "application/json"},

@@ -499,7 +499,7 @@ def test_a_sample_that_is_news_makes_a_job_that_waits_for_vods_word_and_then_is_
     step = job.steps["upload_by_url"]
     assert (job.status, step.status, step.platform_job_id) == ("running", "running", ref)
     assert (step.told, step.tellings) == ({f"{ref}/{part}": word}, 1)
-    start = {"action": "start", "job_id": job.job_id}
+    start = {"schema_version": 1, "action": "start", "job_id": job.job_id}
     assert [json.loads(message) for message in sample_stack.messages("ApsaraVideoSteps")] == [start, start]
 
 

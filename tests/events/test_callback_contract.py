@@ -162,7 +162,7 @@ def test_a_callback_ends_exactly_its_step_and_sends_one_message(stack: Stack, sa
     assert answer == {"status": 200, "outcome": "recorded"}
     assert_ended(after, sample)
     assert but(after, step_of(sample)) == but(before, step_of(sample))
-    assert started(stack, sample) == [{"action": "start", "job_id": "job-1"}]
+    assert started(stack, sample) == [{"schema_version": 1, "action": "start", "job_id": "job-1"}]
     assert depths(stack) == {}
 
 
@@ -195,7 +195,7 @@ def test_a_repeated_callback_changes_nothing_and_is_chained_again(stack: Stack, 
 
     assert answer == {"status": 200, "outcome": "repeated"}
     assert stack.items() == before
-    assert started(stack, sample) == [{"action": "start", "job_id": "job-1"}]
+    assert started(stack, sample) == [{"schema_version": 1, "action": "start", "job_id": "job-1"}]
 
 
 @every_sample
@@ -208,7 +208,9 @@ def test_a_repeated_sample_changes_nothing_and_is_chained_again(local_stack: Sta
 
     assert answer == {"status": 200, "outcome": "repeated"}
     assert local_stack.items() == before
-    assert started(local_stack, sample) == [{"action": "start", "job_id": read(sample)["queryStringParameters"]["job"]}]
+    assert started(local_stack, sample) == [
+        {"schema_version": 1, "action": "start", "job_id": read(sample)["queryStringParameters"]["job"]}
+    ]
 
 
 @every_sample
@@ -592,7 +594,7 @@ def test_a_fixed_parser_records_what_could_not_be_read(stack: Stack, functions: 
 
     assert job().steps[step_of(sample)].result == {"by": "the fixed parser"}
     assert [event["body"] for event in events(stack)] == ['{"successful": "a body of tomorrow"}']
-    assert started(stack, sample) == [{"action": "start", "job_id": "job-1"}]
+    assert started(stack, sample) == [{"schema_version": 1, "action": "start", "job_id": "job-1"}]
     assert depths(stack) == {}
 
 
@@ -772,7 +774,7 @@ def test_what_was_kept_is_recorded_when_it_is_redelivered(
 
     assert_ended(job(), sample)
     assert [event["body"].encode() for event in events(stack)] == [body(read(sample))]
-    assert started(stack, sample) == [{"action": "start", "job_id": "job-1"}]
+    assert started(stack, sample) == [{"schema_version": 1, "action": "start", "job_id": "job-1"}]
     assert depths(stack) == {}
 
 
@@ -862,7 +864,7 @@ def test_while_the_steps_queue_is_away_a_callback_is_recorded_and_kept_until_it_
     assert answer == {"status": 200, "outcome": "kept"}
     assert_ended(job(), sample)
     redeliver(stack)
-    assert started(stack, sample) == [{"action": "start", "job_id": "job-1"}]
+    assert started(stack, sample) == [{"schema_version": 1, "action": "start", "job_id": "job-1"}]
     assert depths(stack) == {}
 
 
@@ -974,7 +976,7 @@ def test_a_replayed_callback_is_recorded_although_it_is_in_the_archive(
     redeliver(stack)
     assert_ended(job(), sample)
     assert [event["event_id"] for event in events(stack)] == [event_id]
-    assert started(stack, sample) == [{"action": "start", "job_id": "job-1"}]
+    assert started(stack, sample) == [{"schema_version": 1, "action": "start", "job_id": "job-1"}]
     assert depths(stack) == {}
 
 
@@ -1024,7 +1026,9 @@ def test_the_log_of_a_kept_callback_does_not_say_what_it_said(
         send(stack, sample, signed(sample))
 
     written = log()
-    assert {"not recorded or not chained", "not taken", "not kept"} <= {line.get("message") for line in lines(written)}
+    assert {"not recorded or not chained", "aws_unavailable", "not kept"} <= {
+        line.get("message") for line in lines(written)
+    }
     assert_tells_nothing(written, sample)
 
 

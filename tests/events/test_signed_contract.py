@@ -140,7 +140,7 @@ def test_a_sample_about_an_id_that_nobody_has_is_adopted_and_looked_into(stack: 
         row.detail,
         {row.part: row.word},
     )
-    assert started(stack, sample) == [{"action": "start", "job_id": job_id}]
+    assert started(stack, sample) == [{"schema_version": 1, "action": "start", "job_id": job_id}]
 
 
 @every_news
@@ -156,7 +156,7 @@ def test_a_sample_about_an_id_of_ours_is_noted_with_its_job_word_for_word(stack:
     (event,) = events(stack)
     assert event["body"].encode() == body(read(sample)).removeprefix(b"\xef\xbb\xbf")
     assert (event["callback"], event["step"], event["via"]) == (callback_of(sample), name, "callback")
-    assert started(stack, sample) == [{"action": "start", "job_id": "job-1"}]
+    assert started(stack, sample) == [{"schema_version": 1, "action": "start", "job_id": "job-1"}]
 
 
 @every_news
@@ -169,7 +169,7 @@ def test_a_repeated_sample_changes_nothing_and_is_looked_into_again(stack: Stack
     assert send(stack, sample) == {"status": 200, "outcome": "repeated"}
 
     assert stack.items() == before
-    assert started(stack, sample) == [{"action": "start", "job_id": "job-1"}]
+    assert started(stack, sample) == [{"schema_version": 1, "action": "start", "job_id": "job-1"}]
 
 
 @every_callback
@@ -268,7 +268,7 @@ def test_what_cannot_be_recorded_is_kept_and_recorded_later_whatever_the_time(
     stack.work("Deliveries", handler("pipeline/redeliver"))
 
     assert [event["outcome"] for event in events(stack)] == ["recorded"]
-    assert started(stack, sample) == [{"action": "start", "job_id": "job-1"}]
+    assert started(stack, sample) == [{"schema_version": 1, "action": "start", "job_id": "job-1"}]
 
 
 @every_callback
@@ -281,7 +281,7 @@ def test_what_is_recorded_but_not_passed_on_is_kept_and_passed_on_later(
 
     stack.work("Deliveries", handler("pipeline/redeliver"))
 
-    assert started(stack, sample) == [{"action": "start", "job_id": "job-1"}]
+    assert started(stack, sample) == [{"schema_version": 1, "action": "start", "job_id": "job-1"}]
     assert len(events(stack)) == 1
 
 

@@ -17,9 +17,9 @@ from video_jobs import ended, queues, settings, steps, store
 from video_jobs.api import requests
 from video_jobs.batches import BatchStatus
 from video_jobs.batches import job_id as job_id_of
+from video_jobs.consumers import Handler
 from video_jobs.jobs import Found, Job, JobStatus, StepFailed, StepSucceeded
 from video_jobs.queues import SettleMessage, WorkMessage
-from video_jobs.steps import Handler
 from video_jobs.store import batches
 from video_jobs.store.batches import Work
 

@@ -434,7 +434,7 @@ def test_a_deleted_job_leaves_a_mark_and_the_ids_that_lead_to_it(stack: Stack) -
 
     (mark,) = stack.items("JOB#")
     assert references(stack) == {"REF#videodb#m-1": "job-1"}
-    assert set(mark) == {"pk", "sk", "deleted_at", "expires_at"}
+    assert set(mark) == {"pk", "sk", "deleted_at", "expires_at", "schema_version"}
     assert store.get("job-1") is None
     assert (open_jobs(), listed()) == ([], [])
 

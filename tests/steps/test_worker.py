@@ -12,12 +12,12 @@ from unittest.mock import patch
 
 import pytest
 from botocore.client import BaseClient
-from video_jobs import queues, settings, steps, store
+from video_jobs import consumers, queues, settings, steps, store
+from video_jobs.consumers import Handler
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.jobs import Found, Job, Step, StepFailed, StepRunning, StepStatus, StepSucceeded, Submitted, timestamp
 from video_jobs.platforms.videodb import plan
 from video_jobs.queues import CheckMessage, StartMessage
-from video_jobs.steps import Handler
 from video_jobs.store import batches
 
 from functions.pipeline.sweep import app as sweep
@@ -121,7 +121,8 @@ def late_checks(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every message comes again at once, every lease is over at once, and every job is overdue at once."""
-    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
+    for module in (steps, consumers):
+        change(monkeypatch, module, random, uniform=lambda _low, _high: 0.0)
     monkeypatch.setattr(steps, "LEASE_SECONDS", 0)
     monkeypatch.setattr(store.table, "SWEEP_GRACE_SECONDS", -1)
     monkeypatch.setattr(store.table, "SWEPT_AGAIN_SECONDS", -1)
@@ -142,6 +143,7 @@ def test_a_started_step_is_asked_for_with_a_url_for_its_callback_and_then_checke
     assert (upload().status, upload().platform_job_id) == ("running", "platform-job")
     check = scene.sent[-1]
     assert json.loads(check["MessageBody"]) == {
+        "schema_version": 1,
         "action": "check",
         "job_id": "job-1",
         "step": "upload",
@@ -531,7 +533,7 @@ def test_jobs_that_a_rate_limit_sent_away_wait_as_long_as_asked_and_come_again_s
 
     assert (upload().status, upload().rate_limits) == ("queued", before + 1)
     assert upload().not_before == timestamp(moment, plus=delay)
-    assert json.loads(scene.sent[-1]["MessageBody"]) == {"action": "start", "job_id": "job-1"}
+    assert json.loads(scene.sent[-1]["MessageBody"]) == {"schema_version": 1, "action": "start", "job_id": "job-1"}
     assert scene.sent[-1]["DelaySeconds"] == math.ceil(delay + 1), "a second more, for clocks that differ"
     assert scene.hidden == []
 

@@ -17,6 +17,7 @@ from video_jobs.platforms.twelvelabs.client import TwelveLabs
 from video_jobs.platforms.twelvelabs.refusals import RefusedRequestError
 from video_jobs.platforms.twelvelabs.task import STEP
 from video_jobs.platforms.twelvelabs.task_request import TaskRequest
+from video_jobs.versions import NewerVersionError
 
 PROVIDER = "twelvelabs"
 ROOT = "/twelvelabs/tasks"
@@ -36,6 +37,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except secrets.SecretUnavailableError:
         logger.exception("nobody is let in")
         answered = refusals.unavailable("The API keys of this deployment cannot be read.")
+    except NewerVersionError as error:
+        logger.warning("newer_version", extra={"reason": str(error)})
+        answered = refusals.unavailable("A newer release of this deployment has written this. Please try again later.")
     except Exception:  # the border: whoever uses TwelveLabs' SDK must get an error that it can read
         logger.exception("fault")
         answered = refusals.unavailable("The request could not be handled. Please try again later.")

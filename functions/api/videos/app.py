@@ -19,6 +19,7 @@ from video_jobs.platforms.apivideo import problems
 from video_jobs.platforms.apivideo.problems import ApiVideoProblem
 from video_jobs.platforms.apivideo.status import status_of
 from video_jobs.store import media
+from video_jobs.versions import NewerVersionError
 
 PROVIDER = "apivideo"
 ACCESS_SECONDS = 3600
@@ -135,6 +136,12 @@ def on_problem(problem: ApiVideoProblem) -> Response[str]:
 @app.not_found
 def on_unknown_address(_error: NotFoundError) -> Response[str]:
     return _say_no(problems.unknown_address())
+
+
+@app.exception_handler(NewerVersionError)  # type: ignore[untyped-decorator]
+def on_newer_version(error: NewerVersionError) -> Response[str]:
+    logger.warning("newer_version", extra={"reason": str(error)})
+    return _say_no(problems.unavailable())
 
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]

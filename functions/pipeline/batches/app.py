@@ -1,14 +1,13 @@
 """Works on batches: makes jobs of their sources, tries failed ones again, cancels open ones, and ends batches."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from pydantic import Field, TypeAdapter
-from video_jobs import ended, queues, settings, store
+from video_jobs import ended, queues, store
 from video_jobs.batches import Batch
+from video_jobs.consumers import consumer
 from video_jobs.jobs import Job, JobStatus, StepStatus
 from video_jobs.platforms.batch_requests import new_job
 from video_jobs.queues import SettleMessage, WorkMessage
@@ -17,35 +16,22 @@ from video_jobs.store.batches import JOBS_AT_ONCE, Work, WorkKind
 
 STOP_BEFORE_TIMEOUT_MS = 20_000
 """What one round may take: the rest is left to another message."""
-_LONGEST_WAIT_SECONDS = 300
 _NOT_MADE_YET_SECONDS = 2
 
+TRIES = 10
+"""How often a message is received before a defect of ours sends it to the dead letters."""
+
 logger = Logger(serialize_stacktrace=False)
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-
-_message: TypeAdapter[WorkMessage | SettleMessage] = TypeAdapter(
-    Annotated[WorkMessage | SettleMessage, Field(discriminator="action")]
-)
 
 
-def take(record: SQSRecord, remaining: Callable[[], int]) -> None:
-    logger.clear_state()
-    try:
-        message = _message.validate_json(record.body)
-        if isinstance(message, SettleMessage):
-            logger.append_keys(batch_id=message.batch_id)
-            ended.settle(message.batch_id, again=True)
-        else:
-            logger.append_keys(work_id=message.work_id)
-            work_on(message.work_id, remaining)
-    except Exception:
-        logger.exception("will be tried again")
-        settings.sqs().change_message_visibility(
-            QueueUrl=settings.setting("BATCHES_QUEUE_URL"),
-            ReceiptHandle=record.receipt_handle,
-            VisibilityTimeout=min(2 ** int(record.attributes.approximate_receive_count), _LONGEST_WAIT_SECONDS),
-        )
-        raise
+def take(record: SQSRecord, context: Any) -> None:
+    message = queues.read(record.body, queues.BATCHES, queue="batches")
+    if isinstance(message, SettleMessage):
+        logger.append_keys(batch_id=message.batch_id)
+        ended.settle(message.batch_id, again=True)
+    else:
+        logger.append_keys(work_id=message.work_id)
+        work_on(message.work_id, context.get_remaining_time_in_millis)
 
 
 def work_on(work_id: str, remaining: Callable[[], int]) -> None:
@@ -172,10 +158,4 @@ _ROUNDS: Mapping[WorkKind, Callable[[Batch, Work], Work | None]] = {
 }
 
 
-def handler(event: dict[str, Any], context: Any) -> Any:
-    return process_partial_response(
-        event=event,
-        record_handler=lambda record: take(record, context.get_remaining_time_in_millis),
-        processor=processor,
-        context=context,
-    )
+handler = consumer(take, queue="BATCHES_QUEUE_URL", dead_letters="BATCHES_DEAD_LETTERS_URL", tries=TRIES)

@@ -1,7 +1,6 @@
 """Tells that something has ended: on the stack's event bus, or with a signed request to a URL."""
 
 import json
-import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -11,11 +10,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from video_jobs import destinations, secrets, settings, webhooks
+from video_jobs import destinations, notices, secrets, settings, webhooks
+from video_jobs.consumers import ComesAgainError, consumer
 from video_jobs.destinations import ForbiddenError
 from video_jobs.notices import Notice
+from video_jobs.versions import NewerVersionError
 
 SOURCE = "video-jobs"
 WAITS = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 12 * 3600, 12 * 3600, 12 * 3600)
@@ -26,7 +26,6 @@ JITTER = 0.1
 """So that receivers that were away are not called by all at the same moment."""
 
 logger = Logger(serialize_stacktrace=False)
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 class Outcome(StrEnum):
@@ -47,22 +46,25 @@ class NotTakenError(Exception):
         """How long it asked us to wait."""
 
 
-def tell(record: SQSRecord) -> None:
-    """Tell it, or leave it in the queue for longer and longer, and then to its dead letters."""
-    logger.clear_state()
+def tell(record: SQSRecord, _context: Any) -> None:
+    """Tell it, or leave it in the queue for longer and longer, and then to its dead letters.
+
+    Whatever goes wrong, the schedule is the receivers': it outlasts an incident of AWS, too.
+    """
     received = int(record.attributes.approximate_receive_count)
     logger.append_keys(attempt=received)
     to = "unknown"
     try:
-        notice = Notice.model_validate_json(record.body)
+        notice = notices.read(record.body)
         to = notice.to
         logger.append_keys(to=to, event_id=notice.event_id, **_about(notice))
         outcome = _WAYS[notice.to](notice)
     except Exception as error:
-        logger.warning("not taken", exc_info=not isinstance(error, NotTakenError), extra={"reason": str(error)})
+        said = "newer_version" if isinstance(error, NewerVersionError) else "not taken"
+        logger.warning(said, exc_info=not isinstance(error, NotTakenError), extra={"reason": str(error)})
         _count(to, Outcome.FAILED)
-        _come_again(record, received, asked=error.wait_seconds if isinstance(error, NotTakenError) else 0.0)
-        raise
+        asked = error.wait_seconds if isinstance(error, NotTakenError) else 0.0
+        raise ComesAgainError("not taken", delay=_wait(received, asked=asked)) from error
     logger.info(outcome)
     _count(to, outcome)
 
@@ -131,16 +133,11 @@ def _keys() -> dict[str, bytes]:
     return keys
 
 
-def _come_again(record: SQSRecord, received: int, *, asked: float) -> None:
-    """Set when the message comes again; after the last attempt at once, and to the dead letters."""
-    wait = 0.0
-    if received <= len(WAITS):
-        wait = min(max(WAITS[received - 1] * random.uniform(1 - JITTER, 1 + JITTER), asked), LONGEST_WAIT)
-    settings.sqs().change_message_visibility(
-        QueueUrl=settings.setting("NOTICES_QUEUE_URL"),
-        ReceiptHandle=record.receipt_handle,
-        VisibilityTimeout=math.ceil(wait),
-    )
+def _wait(received: int, *, asked: float) -> float:
+    """Seconds until the message comes again; after the last attempt at once, and to the dead letters."""
+    if received > len(WAITS):
+        return 0.0
+    return min(max(WAITS[received - 1] * random.uniform(1 - JITTER, 1 + JITTER), asked), LONGEST_WAIT)
 
 
 def _count(to: str, outcome: Outcome) -> None:
@@ -149,5 +146,4 @@ def _count(to: str, outcome: Outcome) -> None:
         metric.add_dimension(name="outcome", value=outcome)
 
 
-def handler(event: dict[str, Any], context: Any) -> Any:
-    return process_partial_response(event=event, record_handler=tell, processor=processor, context=context)
+handler = consumer(tell, queue="NOTICES_QUEUE_URL")

@@ -16,9 +16,10 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from pydantic import BaseModel, ValidationError
 
 from video_jobs import jsontext, queues, secrets, settings, store, tokens
-from video_jobs.faults import RefusedError
+from video_jobs.faults import RefusedError, is_aws_fault
 from video_jobs.http import MalformedBodyError, Request, json_answer
 from video_jobs.jobs import LARGEST_BODY, Ignored, News, StepEnd, StepFailed, StepSucceeded, now, timestamp
+from video_jobs.versions import NewerVersionError
 
 _JOB_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _ATTEMPT = re.compile(r"[0-9]{1,9}")
@@ -41,6 +42,7 @@ class Outcome(StrEnum):
     TOO_LARGE = "too_large"
     UNREADABLE = "unreadable"
     UNAVAILABLE = "unavailable"
+    NEWER_VERSION = "newer_version"  # only for what was kept: code of a newer release has it
 
     @property
     def status(self) -> int:
@@ -48,7 +50,13 @@ class Outcome(StrEnum):
         return _STATUS.get(self, 200)
 
 
-_STATUS = {Outcome.REFUSED: 401, Outcome.TOO_LARGE: 413, Outcome.UNREADABLE: 422, Outcome.UNAVAILABLE: 503}
+_STATUS = {
+    Outcome.REFUSED: 401,
+    Outcome.TOO_LARGE: 413,
+    Outcome.UNREADABLE: 422,
+    Outcome.UNAVAILABLE: 503,
+    Outcome.NEWER_VERSION: 503,
+}
 
 
 class UnreadableError(Exception):
@@ -290,8 +298,16 @@ def _unreadable(name: str, request: Request, claim: Claim, outcome: Outcome, err
 def _keep(
     name: str, request: Request, claim: Claim, error: Exception, *, otherwise: Outcome = Outcome.UNAVAILABLE
 ) -> Outcome:
-    """Put it on the Deliveries queue, unless it comes from there; `otherwise` if that fails too."""
+    """Put it on the Deliveries queue, unless it comes from there; `otherwise` if that fails too.
+
+    What comes from there waits there on, for as long as the answer says that it is worth it.
+    """
     if claim.again:
+        logger.warning("not recorded or not chained", extra={"reason": type(error).__name__})
+        if isinstance(error, NewerVersionError):
+            return Outcome.NEWER_VERSION
+        if is_aws_fault(error):
+            return Outcome.UNAVAILABLE
         raise error
     logger.error("not recorded or not chained", exc_info=error)
     return Outcome.KEPT if _kept(name, request, claim, settings.setting("DELIVERIES_QUEUE_URL")) else otherwise

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, TypeAdapter
 
-from video_jobs import settings
+from video_jobs import queues, settings
 from video_jobs.api.views import JobView
 from video_jobs.jobs import Frozen, Job, now, timestamp
 from video_jobs.queues import NotSentError
@@ -31,11 +31,20 @@ class Notice(Frozen):
 
     model_config = ConfigDict(hide_input_in_errors=True)  # there may be a secret in the URL
 
+    schema_version: int = 1
     to: Literal["bus", "url"]
     url: str | None = None
     event_id: str
     event: str
     """As JSON in ASCII: its type, its timestamp and its data, as Standard Webhooks recommends."""
+
+
+_NOTICE: TypeAdapter[Notice] = TypeAdapter(Notice)
+
+
+def read(body: str) -> Notice:
+    """A message of the notices' queue. Raises NewerVersionError, or ValueError if it is none."""
+    return queues.read(body, _NOTICE, queue="notices")
 
 
 def job_ended(job: Job) -> None:

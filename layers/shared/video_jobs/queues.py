@@ -6,9 +6,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from itertools import batched
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from video_jobs import settings
+from pydantic import Field, TypeAdapter
+
+from video_jobs import settings, versions
+from video_jobs.faults import AwsUnavailableError
 from video_jobs.jobs import Frozen
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ _ENTRIES = 10
 class StartMessage(Frozen):
     """Move a job: start its current step, or end the job. Harmless at any time, and as often as you like."""
 
+    schema_version: int = 1
     action: Literal["start"] = "start"
     job_id: str
 
@@ -33,6 +37,7 @@ class StartMessage(Frozen):
 class CheckMessage(Frozen):
     """Ask the platform how a step stands. Dropped if the step is no longer where it was when this was sent."""
 
+    schema_version: int = 1
     action: Literal["check"] = "check"
     job_id: str
     step: str
@@ -43,6 +48,7 @@ class CheckMessage(Frozen):
 class WorkMessage(Frozen):
     """Go on with a piece of work on a batch. Dropped if it is done."""
 
+    schema_version: int = 1
     action: Literal["work"] = "work"
     work_id: str
 
@@ -50,15 +56,42 @@ class WorkMessage(Frozen):
 class SettleMessage(Frozen):
     """End a batch, if all of its jobs have ended, and tell it. Harmless at any time."""
 
+    schema_version: int = 1
     action: Literal["settle"] = "settle"
     batch_id: str
+
+
+DELIVERY_VERSION = 1
+"""The form of a kept delivery: {"callback", "event" or "event_gzip"}."""
+
+STEPS: TypeAdapter[StartMessage | CheckMessage] = TypeAdapter(
+    Annotated[StartMessage | CheckMessage, Field(discriminator="action")]
+)
+BATCHES: TypeAdapter[WorkMessage | SettleMessage] = TypeAdapter(
+    Annotated[WorkMessage | SettleMessage, Field(discriminator="action")]
+)
+
+
+def read[M](body: str, form: TypeAdapter[M], *, queue: str) -> M:
+    """A message of a kind of queue (see `versions.MESSAGES`). Raises NewerVersionError, or ValueError if it is none."""
+    return form.validate_python(_known(body, queue))
+
+
+def _known(body: str, queue: str) -> dict[str, Any]:
+    """A message as a JSON object with its version, which is one that this code knows."""
+    found = json.loads(body)
+    if not isinstance(found, dict):
+        raise ValueError("the message is not a JSON object")
+    versioned = {versions.FIELD: 1, **found}
+    versions.require(versioned[versions.FIELD], versions.MESSAGES[queue], f"a message of {queue}")
+    return versioned
 
 
 class TooLargeToKeepError(Exception):
     """No queue takes this much."""
 
 
-class NotSentError(Exception):
+class NotSentError(AwsUnavailableError):
     """SQS has taken some messages, and others not."""
 
 
@@ -116,18 +149,19 @@ def send_delivery(queue_url: str, callback: str, event: Mapping[str, Any]) -> No
 
     Raises TooLargeToKeepError if even compressed it is more than SQS takes.
     """
-    body = json.dumps({"callback": callback, "event": event})
+    about = {versions.FIELD: DELIVERY_VERSION, "callback": callback}
+    body = json.dumps({**about, "event": event})
     if len(body) > _COMPRESS_ABOVE:
         packed = base64.b64encode(gzip.compress(json.dumps(event).encode())).decode()
-        body = json.dumps({"callback": callback, "event_gzip": packed})
+        body = json.dumps({**about, "event_gzip": packed})
     if len(body) > _LARGEST_MESSAGE:
         raise TooLargeToKeepError(f"{len(body)} bytes, compressed")
     settings.sqs().send_message(QueueUrl=queue_url, MessageBody=body)
 
 
 def read_delivery(body: str) -> tuple[str, dict[str, Any]]:
-    """The callback and the request of a kept delivery."""
-    message = json.loads(body)
+    """The callback and the request of a kept delivery. Raises NewerVersionError."""
+    message = _known(body, "deliveries")
     if "event_gzip" in message:
         event = json.loads(gzip.decompress(base64.b64decode(message["event_gzip"])))
     else:

@@ -35,7 +35,8 @@ def values(setting_name: str, *, fresh: bool = False) -> dict[str, str]:
     try:
         found = _provider().get(name, max_age=MAX_AGE_SECONDS, transform="json", force_fetch=fresh)
     except GetParameterError as error:
-        raise SecretUnavailableError(f"the secret {name} cannot be read: {error}") from error
+        # what it hides is what went wrong: whether that passes depends on it (see `faults.is_aws_fault`)
+        raise SecretUnavailableError(f"the secret {name} cannot be read: {error}") from error.__context__
     except TransformParameterError:
         raise SecretUnavailableError(f"the secret {name} is not JSON") from None
     if not isinstance(found, dict) or not found or not all(isinstance(v, str) and v for v in found.values()):

@@ -6,23 +6,21 @@ late, twice or not at all: each looks at the job first, and claims what it does 
 
 import hashlib
 import json
-import math
 import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import Field, TypeAdapter
 
 from video_jobs import ended, notices, queues, secrets, settings, store, tokens
 from video_jobs.batches import is_end
+from video_jobs.consumers import ComesAgainError, Handler, consumer
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.jobs import (
     LARGEST_BODY,
@@ -54,14 +52,10 @@ CHECK_GROWTH = 1.5
 SOON_SECONDS = 600
 """How long after a callback an end counts as near: one that never comes must not be asked after so often for ever."""
 LONGEST_CHECK_SECONDS = 900
-
-type Handler = Callable[[dict[str, Any], Any], Any]
+TRIES = 15
+"""How often a message is received before a defect of ours sends it to the dead letters."""
 
 logger = Logger(serialize_stacktrace=False)
-
-_message: TypeAdapter[StartMessage | CheckMessage] = TypeAdapter(
-    Annotated[StartMessage | CheckMessage, Field(discriminator="action")]
-)
 
 
 class PlatformStep[C](Protocol):
@@ -93,47 +87,33 @@ class Platform[C]:
     client: C
 
 
-class ComesAgainError(Exception):
-    """The message goes back to its queue, and comes again after a wait that has been set."""
-
-
 def steps_worker[C](platform: Platform[C]) -> Handler:
     """The handler of a platform's steps function."""
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
-    def take(record: SQSRecord) -> None:
-        logger.clear_state()
-        try:
-            message = _message.validate_json(record.body)
-            logger.append_keys(provider=platform.name, job_id=message.job_id, action=message.action)
-            if isinstance(message, StartMessage):
-                start(platform, message.job_id, record)
-            else:
-                check(platform, message)
-        except ComesAgainError:
-            raise
-        except Exception:
-            logger.exception("will be tried again")
-            _come_again(platform, record, delay=_backoff(1.0, int(record.attributes.approximate_receive_count)))
-            raise
+    def take(record: SQSRecord, _context: Any) -> None:
+        logger.append_keys(provider=platform.name)
+        message = queues.read(record.body, queues.STEPS, queue="steps")
+        logger.append_keys(job_id=message.job_id, action=message.action)
+        if isinstance(message, StartMessage):
+            start(platform, message.job_id)
+        else:
+            check(platform, message)
 
-    def handler(event: dict[str, Any], context: Any) -> Any:
-        return process_partial_response(event=event, record_handler=take, processor=processor, context=context)
-
-    return handler
+    prefix = f"{platform.name.upper()}_STEPS"
+    return consumer(take, queue=f"{prefix}_QUEUE_URL", dead_letters=f"{prefix}_DEAD_LETTERS_URL", tries=TRIES)
 
 
 # --- Start ---------------------------------------------------------------------------------------------------------
 
 
-def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
+def start[C](platform: Platform[C], job_id: str) -> None:
     """Move a job: end it, start its current step, or look after one that nobody has heard of."""
     job = _without_doubt(platform, store.get(job_id))
     if job is None or job.status.ended:
         _look_back(job)
         return
     if job.counted is not None and is_end(job.counted):
-        job = _reopen(platform, job, record)
+        job = _reopen(job)
     name = job.current
     if name is None:
         _end(job, JobStatus.SUCCEEDED)
@@ -148,12 +128,11 @@ def start[C](platform: Platform[C], job_id: str, record: SQSRecord) -> None:
         case StepStatus.SUBMITTING if not _past(step.lease_until):
             # or was, and broke off: this message looks again when that is known
             logger.info("somebody is at it")
-            _come_again(platform, record, delay=LEASE_SECONDS)
-            raise ComesAgainError("leased")
+            raise ComesAgainError("leased", delay=LEASE_SECONDS)
         case _ if not _past(step.not_before):
             logger.info("too early")
         case _:
-            _begin(platform, job, name, record)
+            _begin(platform, job, name)
 
 
 def _look_back(job: Job | None) -> None:
@@ -192,12 +171,11 @@ def _without_doubt[C](platform: Platform[C], job: Job | None) -> Job | None:
     return None
 
 
-def _reopen[C](platform: Platform[C], job: Job, record: SQSRecord) -> Job:
+def _reopen(job: Job) -> Job:
     """Note that a job runs again which its batch counts as ended: the platform took a failure back."""
     reopened = store.reopened(job)
     if reopened is None:
-        _come_again(platform, record, delay=1)
-        raise ComesAgainError("moved on")
+        raise ComesAgainError("moved on", delay=1)
     return reopened
 
 
@@ -210,7 +188,7 @@ def _look_after[C](platform: Platform[C], job: Job, name: str) -> None:
         _check(platform, job, name)
 
 
-def _begin[C](platform: Platform[C], job: Job, name: str, record: SQSRecord) -> None:
+def _begin[C](platform: Platform[C], job: Job, name: str) -> None:
     """Skip what does not apply; claim what does, and submit it."""
     if not platform.applies(job, name):
         left = job.plan[job.plan.index(name) :]
@@ -226,15 +204,15 @@ def _begin[C](platform: Platform[C], job: Job, name: str, record: SQSRecord) -> 
         logger.info("somebody else has it")
         return
     logger.append_keys(attempt=claimed.steps[name].attempt)
-    _submit(platform, claimed, name, url, record)
+    _submit(platform, claimed, name, url)
 
 
-def _submit[C](platform: Platform[C], job: Job, name: str, url: str, record: SQSRecord) -> None:
+def _submit[C](platform: Platform[C], job: Job, name: str, url: str) -> None:
     """Ask the platform, and store what it says."""
     try:
         answer = platform.steps[name].submit(platform.client, job, callback_url=url)
     except TransientError as fault:
-        _try_again(platform, job, name, fault, record)
+        _try_again(job, name, fault)
     except RefusedByPlatformError as refusal:
         body = {"message": refusal.error.message, "http_status": refusal.status}
         _record(job, name, Found(end=StepFailed(error=refusal.error), body=body), via="submit")
@@ -295,7 +273,7 @@ def token_url(job: Job, name: str) -> str:
     )
 
 
-def _try_again[C](platform: Platform[C], job: Job, name: str, fault: TransientError, record: SQSRecord) -> None:
+def _try_again(job: Job, name: str, fault: TransientError) -> None:
     """Wait and try again, or fail when the attempts are used up."""
     if fault.rate_limited:
         _wait_for_room(job, name, fault)
@@ -309,8 +287,7 @@ def _try_again[C](platform: Platform[C], job: Job, name: str, fault: TransientEr
     attempts = job.retry.max_attempts - tries_left
     delay = max(_backoff(job.retry.base_delay, attempts), min(fault.wait_seconds or 0, LONGEST_ASKED_WAIT_SECONDS))
     store.queue_again(job, name, error=fault.error, delay=delay)
-    _come_again(platform, record, delay=delay)
-    raise ComesAgainError(str(fault))
+    raise ComesAgainError(str(fault), delay=delay)
 
 
 def _wait_for_room(job: Job, name: str, fault: TransientError) -> None:
@@ -350,15 +327,6 @@ def _never_had_room(step: Step, fault: TransientError) -> JobError:
 def _backoff(base_delay: float, attempts: int, *, longest: float = LONGEST_BACKOFF_SECONDS) -> float:
     """Seconds: exponential, with full jitter (aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter)."""
     return random.uniform(0, min(base_delay * 2 ** min(max(attempts - 1, 0), 20), longest))
-
-
-def _come_again[C](platform: Platform[C], record: SQSRecord, *, delay: float) -> None:
-    """Set when the message comes again, once this function has reported it as failed."""
-    settings.sqs().change_message_visibility(
-        QueueUrl=settings.steps_queue_url(platform.name),
-        ReceiptHandle=record.receipt_handle,
-        VisibilityTimeout=math.ceil(delay),
-    )
 
 
 def _abandoned(step: Step) -> JobError:

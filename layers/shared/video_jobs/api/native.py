@@ -15,6 +15,7 @@ from video_jobs.api import problems
 from video_jobs.api.problems import Problem, ProblemError
 from video_jobs.http import MalformedBodyError, Request
 from video_jobs.platforms.requests import PROVIDERS
+from video_jobs.versions import NewerVersionError
 
 
 def problem_response(description: str) -> OpenAPIResponse:
@@ -30,7 +31,7 @@ ALWAYS: dict[int, OpenAPIResponse] = {
     403: _gateway_response("Not one of the API keys"),
     500: _gateway_response("The API keys cannot be read, or the function broke off"),
     503: {
-        "description": "AWS did not answer; try again",
+        "description": "AWS did not answer, or a newer release has written what was asked for; try again",
         "content": {problems.CONTENT_TYPE: {"model": Problem}, "application/json": {"model": problems.GatewayMessage}},
     },
 }
@@ -61,6 +62,12 @@ def native_app(logger: Logger) -> APIGatewayHttpResolver:
     @app.not_found
     def on_unknown_route(_error: NotFoundError) -> Response[str]:
         return _say_no(problems.not_found("route"))
+
+    @app.exception_handler(NewerVersionError)  # type: ignore[untyped-decorator]
+    def on_newer_version(error: NewerVersionError) -> Response[str]:
+        """For some seconds while a release is deployed; for longer after it was rolled back."""
+        logger.warning("newer_version", extra={"reason": str(error)})
+        return _say_no(problems.newer_version())
 
     @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def on_fault(_error: Exception) -> Response[str]:

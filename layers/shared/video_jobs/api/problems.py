@@ -47,6 +47,16 @@ def not_found(what: str) -> ProblemError:
     return ProblemError(HTTPStatus.NOT_FOUND, "not_found", f"There is no such {what}; it may have been deleted.")
 
 
+def newer_version() -> ProblemError:
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "newer_version",
+        "A newer release of video-jobs has written this, and this code does not know its form. Nothing was changed. "
+        "Try again: while a release is being deployed that takes some seconds. If a release was rolled back, deploy it "
+        "again.",
+    )
+
+
 def invalid_cursor() -> ProblemError:
     return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor", "The cursor is not one that we gave out.")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from video_jobs import settings
+from video_jobs import settings, versions
 from video_jobs.batches import RATE_MINUTES, Batch, BatchStatus, Counts, is_end, job_id
 from video_jobs.jobs import Job, JobStatus, timestamp
 from video_jobs.store import table
@@ -24,6 +24,7 @@ from video_jobs.store.table import (
     ConflictError,
     expiry,
     job_item,
+    not_newer,
     put_request,
     to_plain,
     to_wire,
@@ -176,7 +177,9 @@ def _update(key: Mapping[str, str], update: str, *, condition: str | None = None
         "ExpressionAttributeNames": {f"#{part}": part for text in (update, condition or "") for part in _names(text)},
         "ExpressionAttributeValues": to_wire({f":{name}": value for name, value in values.items()}),
     }
-    return request | ({"ConditionExpression": condition} if condition else {})
+    if condition:
+        request["ConditionExpression"] = condition
+    return not_newer(request, versions.item_kind(key["pk"], key["sk"]))
 
 
 def _names(expression: str) -> Iterator[str]:

@@ -46,9 +46,7 @@ def record(
     for _ in range(CONFLICT_TRIES):
         outcome = Recorded.RECORDED
         put = put_request(event_item(job_id, event, outcome), condition=None if replay else "attribute_not_exists(pk)")
-        change = _step_change(job_id, event, end_of_step, look, replay=replay) | {
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD"
-        }
+        change = _step_change(job_id, event, end_of_step, look, replay=replay)
         puts = ref_puts(job_id, event.provider, event.step, event.attempt, _refs(end_of_step))
         reasons = transact([{"Put": put}, {"Update": change}, *({"Put": ref} for ref in puts)])
         if not reasons:

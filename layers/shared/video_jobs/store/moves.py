@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from video_jobs import settings
 from video_jobs.batches import counted_as
 from video_jobs.jobs import Job, JobError, JobStatus, Step, StepRunning, StepStatus, Submitted, timestamp
@@ -24,6 +22,7 @@ from video_jobs.store.table import (
     job_item,
     job_key,
     listing_in_batch,
+    put_new,
     put_request,
     ref_puts,
     shard_of,
@@ -42,25 +41,13 @@ def create(job: Job) -> Job:
         reasons = transact([{"Put": put}, {"Put": media.link_put(job)}])
         item = reasons[0]["Item"] if reasons else None
     else:
-        item = _put_new(put)
+        item = put_new(put)  # one write, where a transaction would cost two
     if item is None:
         return job
     existing = to_job(item)
     if existing is None:
         raise ConflictError("a job of this id was deleted")
     return existing
-
-
-def _put_new(put: dict[str, Any]) -> dict[str, Any] | None:
-    """Put an item, or return the one that is there: one write, where a transaction would cost two."""
-    try:
-        settings.dynamodb().put_item(**put)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        found: dict[str, Any] = error.response["Item"]  # type: ignore[typeddict-item]
-        return found
-    return None
 
 
 _OPEN = "#status IN (:pending, :running)"
@@ -133,7 +120,6 @@ def submitted(
     if not accepted.refs:
         return applied(request)
     refs = [{"Put": put} for put in ref_puts(job.job_id, job.provider, step, job.steps[step].attempt, accepted.refs)]
-    request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     for _ in range(CONFLICT_TRIES):
         reasons = transact([{"Update": request}, *refs])
         if not reasons:
@@ -439,19 +425,15 @@ def delete(job: Job) -> None:
     """
     name = settings.setting("TABLE_NAME")
     mark = job_key(job.job_id) | {"deleted_at": timestamp(table.now()), "expires_at": expiry(table.now())}
-    try:
-        settings.dynamodb().put_item(
-            TableName=name,
-            Item=to_wire(mark),
-            # one whose end is not told yet may still be missing in its batch's counts
-            ConditionExpression="#version = :version AND attribute_exists(ended_at) "
-            "AND (#announced = #ends OR attribute_not_exists(#ends))",
-            ExpressionAttributeNames={"#version": "version", "#announced": "announced", "#ends": "ends"},
-            ExpressionAttributeValues=to_wire({":version": job.version}),
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-            raise ConflictError("the job has not ended") from None
-        raise
+    put = put_request(
+        mark,
+        # one whose end is not told yet may still be missing in its batch's counts
+        condition="#version = :version AND attribute_exists(ended_at) "
+        "AND (#announced = #ends OR attribute_not_exists(#ends))",
+        version=job.version,
+    )
+    put["ExpressionAttributeNames"] = {"#version": "version", "#announced": "announced", "#ends": "ends"}
+    if put_new(put) is not None:
+        raise ConflictError("the job has not ended")
     for event_id in event_ids(job.job_id):
         settings.dynamodb().delete_item(TableName=name, Key=to_wire(event_key(job.job_id, event_id)))

@@ -114,7 +114,7 @@ def _news_change(job_id: str, step: str, news: News, *, failed: bool) -> dict[st
         "failed": StepStatus.FAILED,
     }
     if failed:
-        change = change_request(
+        return change_request(
             job_id,
             update + ", #open = :open",  # so that a sweep finds it, should the worker's message be lost
             condition="#steps.#step.#status = :failed AND #steps.#step.#platform_job_id = :ref "
@@ -123,17 +123,15 @@ def _news_change(job_id: str, step: str, news: News, *, failed: bool) -> dict[st
             open=str(shard_of(job_id)),
             **shared,
         )
-    else:
-        change = change_request(
-            job_id,
-            update,
-            condition="attribute_exists(#steps.#step) AND NOT #steps.#step.#status IN (:failed, :succeeded, :skipped) "
-            "AND #status <> :canceled",
-            succeeded=StepStatus.SUCCEEDED,
-            skipped=StepStatus.SKIPPED,
-            **shared,
-        )
-    return change | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    return change_request(
+        job_id,
+        update,
+        condition="attribute_exists(#steps.#step) AND NOT #steps.#step.#status IN (:failed, :succeeded, :skipped) "
+        "AND #status <> :canceled",
+        succeeded=StepStatus.SUCCEEDED,
+        skipped=StepStatus.SKIPPED,
+        **shared,
+    )
 
 
 def _adopt_news(job_id: str, event: Event, news: News) -> bool:

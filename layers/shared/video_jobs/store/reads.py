@@ -6,12 +6,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from video_jobs import settings
+from video_jobs.faults import AwsUnavailableError
 from video_jobs.jobs import Job, JobStatus, timestamp
 from video_jobs.store import table
 from video_jobs.store.table import SHARDS, ConflictError, Page, job_key, ref_key, to_job, to_plain, to_wire
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
+
+
+_EMPTY_ANSWERS = 5
+"""After how many answers without an item a read of many is left for later."""
 
 
 def get(job_id: str) -> Job | None:
@@ -30,10 +35,15 @@ def get_many(job_ids: Collection[str]) -> dict[str, Job | None]:
     keys = [to_wire(job_key(job_id)) for job_id in job_ids]
     asked: Any = {name: {"Keys": keys, "ConsistentRead": True}} if keys else {}
     found: dict[str, Job | None] = {}
+    empty = 0
     while asked:
         answer = settings.dynamodb().batch_get_item(RequestItems=asked)
-        found |= {item["pk"]["S"].removeprefix("JOB#"): to_job(item) for item in answer["Responses"].get(name, [])}
+        items = answer["Responses"].get(name, [])
+        found |= {item["pk"]["S"].removeprefix("JOB#"): to_job(item) for item in items}
         asked = answer["UnprocessedKeys"]  # more than 16 MB, or throttled
+        empty = 0 if items else empty + 1
+        if asked and empty == _EMPTY_ANSWERS:
+            raise AwsUnavailableError(f"DynamoDB has left out {len(asked[name]['Keys'])} of {len(keys)} items")
         if asked:
             time.sleep(0.1)
     return found

@@ -9,7 +9,7 @@ import random
 import re
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from video_jobs import jobs, settings
+from video_jobs import jobs, settings, versions
 from video_jobs.jobs import Job, JobStatus, Step, timestamp
 
 SHARDS = 4
@@ -68,7 +68,27 @@ def to_wire(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _deserialize(value) for name, value in item.items()}
+    """An item, or a part of one, as Python values. Raises NewerVersionError if code of a newer release wrote it."""
+    plain = {name: _deserialize(value) for name, value in item.items()}
+    versions.require_item(plain)
+    return plain
+
+
+def not_newer(request: dict[str, Any], kind: str) -> dict[str, Any]:
+    """An Update of an item of this kind that leaves a newer one alone; then `update` and `transact` raise
+    NewerVersionError.
+
+    It changes the item without having read it, or after others may have.
+    """
+    known = f"(attribute_not_exists(#{versions.FIELD}) OR #{versions.FIELD} <= :{versions.FIELD})"
+    condition = request.get("ConditionExpression")
+    return request | {
+        "ConditionExpression": f"({condition}) AND {known}" if condition else known,
+        "ExpressionAttributeNames": request["ExpressionAttributeNames"] | {f"#{versions.FIELD}": versions.FIELD},
+        "ExpressionAttributeValues": request["ExpressionAttributeValues"]
+        | to_wire({f":{versions.FIELD}": versions.ITEMS[kind]}),
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
 
 
 def job_key(job_id: str) -> dict[str, str]:
@@ -151,7 +171,7 @@ def change_request(
     if "#step" in names:
         names["#step"] = step
     names |= {f"#{alias}": name for alias, name in (aliases or {}).items()}
-    return {
+    request = {
         "TableName": settings.setting("TABLE_NAME"),
         "Key": to_wire(job_key(job_id)),
         "UpdateExpression": update,
@@ -159,21 +179,38 @@ def change_request(
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": to_wire({f":{name}": value for name, value in values.items()}),
     }
+    return not_newer(request, "job")
 
 
 def update(request: dict[str, Any]) -> dict[str, Any]:
     """Update an item, and return it; or raise ConflictError if the condition does not hold."""
+    try:
+        return _insisting(lambda: settings.dynamodb().update_item(**request, ReturnValues="ALL_NEW"))["Attributes"]
+    except settings.dynamodb().exceptions.ConditionalCheckFailedException as error:
+        to_plain(error.response.get("Item", {}))  # type: ignore[arg-type]  # one that is newer is no conflict
+        raise ConflictError(request["ConditionExpression"]) from None
+
+
+def _insisting[T](write: Callable[[], T]) -> T:
+    """Write one item, again if a transaction is at it at the same moment: that is no answer to what we asked."""
     for remaining in reversed(range(CONFLICT_TRIES)):
         try:
-            return settings.dynamodb().update_item(**request, ReturnValues="ALL_NEW")["Attributes"]
+            return write()
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code == "ConditionalCheckFailedException":
-                raise ConflictError(request["ConditionExpression"]) from None
-            if code != "TransactionConflictException" or not remaining:
+            if error.response["Error"]["Code"] != "TransactionConflictException" or not remaining:
                 raise
             time.sleep(random.uniform(0, 0.05))  # a callback of the same job is being recorded
     raise AssertionError("the last try returns or raises")
+
+
+def put_new(request: dict[str, Any]) -> dict[str, Any] | None:
+    """Put an item under a condition, or return the one for which it does not hold."""
+    try:
+        _insisting(lambda: settings.dynamodb().put_item(**request))
+    except settings.dynamodb().exceptions.ConditionalCheckFailedException as error:
+        found: dict[str, Any] = error.response.get("Item", {})  # type: ignore[assignment]
+        return found
+    return None
 
 
 def apply(request: dict[str, Any]) -> Job:
@@ -193,7 +230,7 @@ def applied(request: dict[str, Any]) -> Job | None:
 
 
 def put_request(item: Mapping[str, Any], *, condition: str | None = None, **values: Any) -> dict[str, Any]:
-    request: dict[str, Any] = {"TableName": settings.setting("TABLE_NAME"), "Item": to_wire(item)}
+    request: dict[str, Any] = {"TableName": settings.setting("TABLE_NAME"), "Item": to_wire(versions.stamped(item))}
     if condition:
         request |= {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
     if values:
@@ -202,11 +239,7 @@ def put_request(item: Mapping[str, Any], *, condition: str | None = None, **valu
 
 
 def put_once(item: Mapping[str, Any]) -> None:
-    try:
-        settings.dynamodb().put_item(**put_request(item, condition="attribute_not_exists(pk)"))
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
+    put_new(put_request(item, condition="attribute_not_exists(pk)"))
 
 
 def transact(actions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -221,6 +254,8 @@ def transact(actions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             reasons: list[dict[str, Any]] = error.response["CancellationReasons"]  # type: ignore[assignment]
             codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
             if codes <= {"ConditionalCheckFailed"}:
+                for reason in reasons:
+                    to_plain(reason.get("Item", {}))  # one that is newer than we know is no answer
                 return reasons
             if not codes & {"TransactionConflict"} or not remaining:
                 raise
