@@ -16,6 +16,7 @@ from video_jobs.api.problems import ProblemError
 from video_jobs.api.views import EventPage, EventView, JobPage, JobView, ReplayView
 from video_jobs.api.waiting import Since, Wait, when_changed
 from video_jobs.jobs import Job, JobStatus, StepStatus
+from video_jobs.platforms import media
 from video_jobs.platforms.requests import PROVIDERS, AnyJobRequest
 
 LARGEST_BODY = 256 * 1024
@@ -168,7 +169,7 @@ def delete(job_id: JobId) -> Response[JobView | None]:
                 ended.conclude(job)
             store.delete(job)
             return Response(status_code=HTTPStatus.NO_CONTENT, body=None)
-        canceled = store.cancel(job)
+        canceled = store.cancel(media.known(job))
     except store.ConflictError:
         canceled = None
     if canceled is None:
