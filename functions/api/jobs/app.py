@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, O
 from video_jobs import ended, queues, settings, store
 from video_jobs.api import problems, requests
 from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, answer, json_response, native_app, problem_response
-from video_jobs.api.parameters import JOBS_CURSOR, Cursor, IdempotencyKey, Limit
+from video_jobs.api.parameters import CREATED_CURSOR, Cursor, IdempotencyKey, Limit
 from video_jobs.api.problems import ProblemError
 from video_jobs.api.views import EventPage, EventView, JobPage, JobView, ReplayView
 from video_jobs.api.waiting import Since, Wait, when_changed
@@ -120,7 +120,7 @@ def list_jobs(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> JobPage:
-    if cursor is not None and not JOBS_CURSOR.fullmatch(cursor):
+    if cursor is not None and not CREATED_CURSOR.fullmatch(cursor):
         raise problems.invalid_cursor()
     providers = (provider,) if provider else PROVIDERS
     return JobPage.of(store.jobs(providers=providers, status=status, batch=batch, limit=limit, cursor=cursor))

@@ -1,7 +1,7 @@
 """What the API shows of jobs and events."""
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel
 
@@ -122,8 +122,8 @@ class BatchTotals(BaseModel):
     """Jobs."""
 
 
-class BatchView(BaseModel):
-    """A batch. Times are UTC, ISO 8601."""
+class BatchSummary(BaseModel):
+    """A batch, as a list shows it. Times are UTC, ISO 8601."""
 
     batch_id: str
     name: str | None = None
@@ -133,8 +133,16 @@ class BatchView(BaseModel):
     closed: bool
     """Whether no more sources come."""
     canceled: bool
+    """Whether its open jobs were canceled, and nothing has been tried again since."""
     total: int
     """Sources so far."""
+    created_at: str
+    ended_at: str | None = None
+
+
+class BatchView(BatchSummary):
+    """A batch with its counts. Times are UTC, ISO 8601."""
+
     totals: BatchTotals
     causes: dict[str, int]
     """Of the failed jobs, how many for which cause: their errors' codes, the most frequent first."""
@@ -146,10 +154,8 @@ class BatchView(BaseModel):
     """When the last job of those so far ends, if the rate stays."""
     version: int
     """Grows with each change; `since` takes it."""
-    created_at: str
     started_at: str | None = None
     """When its first job began."""
-    ended_at: str | None = None
 
     @classmethod
     def of(cls, batch: Batch, counts: Counts) -> Self:
@@ -170,6 +176,19 @@ class BatchView(BaseModel):
         )
 
 
+class BatchPage(BaseModel):
+    """Batches, newest first; `cursor` asks for those that follow."""
+
+    batches: list[BatchSummary]
+    cursor: str | None = None
+
+    @classmethod
+    def of(cls, page: Page[Batch]) -> Self:
+        return cls(
+            batches=[BatchSummary.model_validate(batch.model_dump()) for batch in page.items], cursor=page.cursor
+        )
+
+
 def _rounded(found: float | None) -> float | None:
     return None if found is None else round(found, 3)
 
@@ -181,9 +200,10 @@ class EventView(BaseModel):
     callback: str
     attempt: int
     """Which attempt at its step it is about, from 1."""
-    via: Literal["callback", "check", "submit"]
-    """How it reached us. callback: the platform called back. check: it answered when we asked how the step stands.
-    submit: it answered when we asked for the step, and that answer ended it already. Only callbacks can be replayed."""
+    via: str
+    """How we learnt it. callback: the platform called back. check: it was asked how the step stands. submit: it was
+    asked for the step, and its answer, or that there was none, ended the step at once. start: our function had broken
+    off before an answer, and no attempt was left. Only a callback can be replayed."""
     outcome: str
     """What became of it when it came."""
     body: str
