@@ -27,16 +27,18 @@ platforms: $(READY) ## say what the simulated platforms do with a source, by its
 invoke: $(READY) ## run one function in Docker, against `make local`: EVENT=videodb/upload/video_success
 	@$(RUN) -m local.invoke --event '$(EVENT)'
 
+# STACK names a stack in AWS; without it the local one is meant while it is up
 watch: $(READY) ## show how a batch comes along, until it has ended: BATCH=<batch_id> [STACK=video-jobs, in AWS]
-	@$(RUN) -m local.watch --batch '$(BATCH)' $(if $(STACK),--stack '$(STACK)')
+	@$(RUN) -m local.watch --batch '$(BATCH)' $(if $(STACK),--stack '$(STACK)') || \
+		{ status=$$?; test $$status -eq 1 || exit $$status; } # that jobs have failed is told, and is no error of make's
 
 redrive: $(READY) ## move dead letters back to their queue: QUEUE=VideoDbSteps [STACK=video-jobs, in AWS]
 	@$(RUN) -m local.redrive --queue '$(QUEUE)' $(if $(STACK),--stack '$(STACK)')
 
-callback-url: $(READY) ## sign a URL for work of your own: CALLBACK=videodb/upload JOB=any-id [STACK=video-jobs]
+callback-url: $(READY) ## sign a URL for work of your own: CALLBACK=videodb/upload JOB=any-id [STACK=video-jobs, in AWS]
 	@$(RUN) -m local.callback_url --callback '$(CALLBACK)' --job '$(JOB)' $(if $(STACK),--stack '$(STACK)')
 
-webhooks: $(READY) ## connect a platform: PLATFORM=apivideo|apsaravideo|twelvelabs [ACTION=create|delete|set STACK=video-jobs]
+webhooks: $(READY) ## connect a platform: PLATFORM=apivideo|apsaravideo|twelvelabs [ACTION=create|delete|set STACK=video-jobs, in AWS]
 	@$(RUN) -m local.webhooks --platform '$(PLATFORM)' --action '$(ACTION)' --stack '$(STACK)' --events '$(EVENTS)' \
 		--mns '$(MNS)' --endpoint '$(ENDPOINT)' --force '$(FORCE)'
 

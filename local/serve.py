@@ -11,6 +11,10 @@ from local.platforms.simulated import SimulatedPlatforms
 from local.stack import LocalStack
 
 PORT = 4566
+TO_PASTE = "To paste into another terminal:"
+AUTH = '-H "x-api-key: $KEY"'
+POST = f"{AUTH} -H 'content-type: application/json'"
+FIELD = r"""field() { grep -o "\"$1\":\"[^\"]*" | head -n 1 | cut -d '"' -f 4; }"""
 JOB = '{"provider": "videodb", "source": "https://media.example.com/lecture.mp4"}'
 BATCH = (
     '{"provider": "videodb", '
@@ -70,21 +74,22 @@ The stack is up. Ctrl-C ends it.
 
   API          {stack.api_url}
   API key      {stack.api_key}
-  Notices' key {stack.notify_key}  (here a notify_url may be http and private)
+  NOTIFY_KEY   {stack.notify_key}  (signs notices; here a notify_url may be http and private)
   AWS          {stack.endpoint_url}  (the AWS CLI's AWS_ENDPOINT_URL; key and secret `test`, region {aws.REGION})
 {platforms}
 
 The source's file name decides what a simulated platform does with it (private.mp4, twice.mp4): `make platforms`.
 
-To paste into another terminal:
+{TO_PASTE}
 
-  API={stack.api_url} KEY='x-api-key: {stack.api_key}'
-  curl -sS $API/jobs -H "$KEY" -H 'content-type: application/json' -d '{JOB}'
-  curl -sS $API/jobs -H "$KEY"
-  curl -sS $API/jobs/JOB_ID -H "$KEY"
-  curl -sS $API/jobs/JOB_ID/events -H "$KEY"
-  curl -sS $API/batches -H "$KEY" -H 'content-type: application/json' -d '{BATCH}'
-  make watch BATCH=BATCH_ID
+  export API={stack.api_url} KEY={stack.api_key}
+  {FIELD}
+  JOB=$(curl -sS $API/jobs {POST} -d '{JOB}' | tee /dev/stderr | field job_id)
+  curl -sS "$API/jobs/$JOB?wait=20" {AUTH}
+  curl -sS $API/jobs/$JOB/events {AUTH}
+  curl -sS $API/jobs {AUTH}
+  BATCH=$(curl -sS $API/batches {POST} -d '{BATCH}' | tee /dev/stderr | field batch_id)
+  make watch BATCH=$BATCH
 """
 
 

@@ -1,6 +1,7 @@
 """Which stack a command means: one in AWS by its name, or the one of `make local`, or the AWS stack `video-jobs`."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ class Target:
     @property
     def where(self) -> str:
         return f"the local stack ({self.local.endpoint_url})" if self.local else f"the AWS stack {self.stack_name}"
+
+    @property
+    def make_option(self) -> str:
+        """What `make` needs to mean it."""
+        return "" if self.local else f" STACK={self.stack_name}"
 
     @property
     def cli_options(self) -> str:
@@ -65,5 +71,26 @@ class Target:
 
 
 def find(stack_name: str) -> Target:
-    """The AWS stack of that name; without a name the local stack if it is up, else the AWS stack `video-jobs`."""
-    return Target(stack_name or deploy.STACK_NAME, None if stack_name else running.find())
+    """The AWS stack of that name; without a name the local stack if it is up, else the AWS stack `video-jobs`.
+
+    People are told which one it is, and how they mean the other. What they have piped on, the standard output, is not.
+    """
+    up = running.find()
+    if not stack_name and up is None and running.FILE.exists():
+        raise StackError(
+            "The local stack is not up any more: its `make local` was killed. Start it again (make local), or name the"
+            f" one in AWS: STACK={deploy.STACK_NAME}"
+        )
+    found = Target(stack_name or deploy.STACK_NAME, None if stack_name else up)
+    print(_told(found, is_named=bool(stack_name), up=up), file=sys.stderr)
+    return found
+
+
+def _told(found: Target, *, is_named: bool, up: running.RunningStack | None) -> str:
+    if found.local:
+        return f"Asks {found.where}. STACK={deploy.STACK_NAME} means the one in AWS."
+    if up:
+        return f"Asks {found.where}. Without STACK the local one is meant, which is up ({up.endpoint_url})."
+    if is_named:
+        return f"Asks {found.where}."
+    return f"Asks {found.where}, as no local one is up. {OTHERS}"

@@ -1,6 +1,6 @@
 """Shows how a batch comes along, until it has ended: `make watch BATCH=<id> [STACK=video-jobs]`.
 
-The exit code: 0 if all of its jobs have succeeded, 1 if some have not, 2 if it cannot be asked.
+The exit code: 0 if all of its jobs have succeeded, 1 if some have not, 2 if it cannot be asked. `make` takes 1 for 0.
 """
 
 import argparse

@@ -254,7 +254,7 @@ def test_roles_grant_exactly_what_their_functions_call() -> None:
         "SweepRole": {"dynamodb:Query", "dynamodb:UpdateItem", "sqs:SendMessage", "sqs:GetQueueAttributes"},
         "ApiAuthorizerRole": SECRET,
         "JobsApiRole": TRANSACTION | {"dynamodb:DeleteItem", "dynamodb:Query", "sqs:SendMessage"},
-        "BatchesApiRole": {"dynamodb:Query", "sqs:SendMessage"},
+        "BatchesApiRole": {"dynamodb:BatchGetItem", "dynamodb:Query", "sqs:SendMessage"},
         "TasksApiRole": {"dynamodb:DeleteItem", "dynamodb:Query", "sqs:SendMessage"} | SECRET,
         "VideosApiRole": {"dynamodb:GetItem", "dynamodb:Query"} | SECRET,
         "MediaApiRole": {"dynamodb:Query", "dynamodb:BatchGetItem"},

@@ -119,7 +119,7 @@ def show_twelvelabs(stack: Deployment, _: argparse.Namespace) -> None:
     print("add an endpoint with this URL, and reveal its secret:")
     print(f"  {stack.callback_url}")
     print(f"Then store it ({'there is one already, which stays as the previous one' if has_one else 'there is none'}):")
-    print("  WEBHOOK_SECRET=whs_... make webhooks PLATFORM=twelvelabs")
+    print(f"  WEBHOOK_SECRET=whs_... make webhooks PLATFORM=twelvelabs{stack.make_option}")
 
 
 ACTIONS: Mapping[str, Mapping[str, Callable[[Deployment, argparse.Namespace], None]]] = {

@@ -34,6 +34,8 @@ class Deployment:
     platform_url: str
     secret: Secret
     where: str
+    make_option: str = ""
+    """What `make` needs to mean this stack."""
 
 
 def find(platform: str, stack_name: str) -> Deployment:
@@ -47,6 +49,7 @@ def find(platform: str, stack_name: str) -> Deployment:
         platform_url=_platform_url(platform, stack),
         where=stack.where,
         cli_options=stack.cli_options,
+        make_option=stack.make_option,
     )
 
 
@@ -58,6 +61,7 @@ def describe(
     platform_url: str,
     where: str = "the stack",
     cli_options: str = "",
+    make_option: str = "",
 ) -> Deployment:
     """From a stack's outputs, and a client of its Secrets Manager."""
     names = PLATFORMS[platform]
@@ -68,6 +72,7 @@ def describe(
         platform_url=platform_url.rstrip("/"),
         secret=Secret(secrets_manager, outputs[output], cli_options),
         where=where,
+        make_option=make_option,
     )
 
 

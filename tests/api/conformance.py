@@ -5,7 +5,7 @@ Left out, and why:
   a slash, or is a dot, makes a path of another route, or of none. It is insisted on that this was why.
 - Other methods than the document's, and requests without a key: API Gateway answers those before a function is asked.
 - That invalid requests are refused, and valid ones are not: the document cannot say all that the models check (a source
-  or a media_id, steps that fit the medium), and a parameter that nobody knows may be ignored.
+  or a media_id, steps that fit the medium).
 """
 
 import json

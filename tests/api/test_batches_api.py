@@ -21,7 +21,7 @@ from video_jobs.store import batches
 
 from functions.api.batches.app import LARGEST_BODY
 from tests import batch as scene
-from tests.api.calls import PROBLEM, Answer, away, call, create
+from tests.api.calls import PROBLEM, Answer, Read, away, call, create, reads
 from tests.batch import BATCH, FAULT, OTHER_FAULT, finish, job, kinds, put, read, sources, totals
 from tests.patches import change
 from tests.stack import Stack, handler
@@ -178,7 +178,7 @@ def test_the_largest_body_is_taken(stack: Stack) -> None:
         ({"media_type": "image", "steps": ["upload", "index_scenes"]}, ["body"]),
         ({"options": {"upload": {"name": "x" * 1025}}}, ["body.options.upload.name"]),
         ({"options": {"index_scenes": {"prompt": "x" * 17_000}}}, ["body"]),
-        ({"provider": "twelvelabs", "steps": None}, ["body.options"]),
+        ({"provider": "twelvelabs", "steps": None}, ["body.options.index_id"]),
         ({"provider": "twelvelabs", "steps": None, "options": {}}, ["body.options.index_id"]),
         ({"provider": "twelvelabs", "steps": None, "options": {"index_id": "i", "task": {}}}, ["body"]),
         ({"provider": "twelvelabs", "options": {"index_id": "i"}}, ["body.steps"]),
@@ -209,6 +209,7 @@ def test_what_does_not_fit_together_is_said(stack: Stack, changes: dict[str, Any
     (error,) = post(**changes).json["errors"]
 
     assert said in error["message"]
+    assert "Value error" not in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -334,6 +335,90 @@ def test_a_batch_is_shown_by_one_read(stack: Stack) -> None:
     show()
 
     assert stack.calls == ["dynamodb.Query"]
+
+
+# --- All of them -----------------------------------------------------------------------------------------------------
+
+
+def test_batches_are_listed_newest_first_each_one_once(stack: Stack) -> None:
+    made = [batch_of(day) for day in (1, 2, 3, 4, 5)]
+
+    found: list[str] = []
+    query: dict[str, Any] = {"limit": 2}
+    pages = 0
+    while True:
+        page = call("GET", "/batches", query=query).json
+        found += [each["batch_id"] for each in page["batches"]]
+        pages += 1
+        if page["cursor"] is None:
+            break
+        query["cursor"] = page["cursor"]
+
+    assert (pages, found) == (3, made[::-1])
+
+
+def batch_of(day: int) -> str:
+    created = f"2026-11-{day:02}T00:00:00.000Z"
+    put(1, f"batch-{day}", name=f"day {day}", created_at=created)
+    return f"batch-{day}"
+
+
+def test_a_lost_id_is_found_by_what_is_known_of_the_batch(stack: Stack) -> None:
+    batch_id = post(name="autumn term").json["batch_id"]
+    whole = show(batch_id)
+
+    (brief,) = call("GET", "/batches").json["batches"]
+
+    assert brief == {name: whole[name] for name in brief}
+    assert (brief["batch_id"], brief["name"], brief["total"]) == (batch_id, "autumn term", 2)
+    assert "totals" not in brief
+
+
+def test_a_list_shows_that_a_batch_has_ended(stack: Stack) -> None:
+    (made,) = put(1)
+    finish(made)
+
+    (brief,) = call("GET", "/batches").json["batches"]
+
+    assert (brief["status"], brief["ended_at"]) == ("ended", show()["ended_at"])
+
+
+def test_lists_of_jobs_have_no_batches_and_the_list_of_batches_no_jobs(stack: Stack) -> None:
+    made = put(2)
+    create()
+
+    for query in ({}, {"provider": "videodb"}, {"status": "pending"}, {"batch": BATCH}):
+        jobs = call("GET", "/jobs", query=query).json["jobs"]
+        assert {each["job_id"] for each in jobs} >= set(made)
+        assert len(jobs) == (2 if "batch" in query else 3)
+    assert [each["batch_id"] for each in call("GET", "/batches").json["batches"]] == [BATCH]
+
+
+def test_a_page_of_batches_is_two_calls_and_reads_no_more_than_it_shows(stack: Stack) -> None:
+    for day in range(1, 8):
+        batch_of(day)
+    stack.calls.clear()
+
+    with reads() as found:
+        call("GET", "/batches", query={"limit": 2})
+
+    assert stack.calls == ["dynamodb.Query", "dynamodb.BatchGetItem"]
+    assert found == [Read(index="listing", items=3)]
+
+
+def test_without_batches_the_list_is_empty(stack: Stack) -> None:
+    create()
+
+    assert call("GET", "/batches").json == {"batches": [], "cursor": None}
+
+
+@pytest.mark.parametrize(
+    "query", [{"limit": 0}, {"limit": 101}, {"status": "running"}, {"cursor": "elsewhere"}, {"cursor": "x" * 301}]
+)
+def test_a_list_of_batches_that_cannot_be_made_is_refused(stack: Stack, query: dict[str, Any]) -> None:
+    answer = call("GET", "/batches", query=query)
+
+    assert (answer.status, answer.code) in ((422, "invalid_request"), (422, "invalid_cursor"))
 
 
 # --- Its jobs --------------------------------------------------------------------------------------------------------
@@ -524,6 +609,44 @@ def test_a_batch_without_failures_is_not_tried_again(stack: Stack, body: Any, sa
 
     assert (answer.status, answer.code, answer.json["detail"]) == (409, "nothing_failed", said)
     assert stack.messages("BatchWork") == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(None, None), ({}, {"cause": "download_failed"}), ({"cause": "download_failed"}, {})]
+)
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_retry_that_is_asked_for_twice_is_answered_alike(
+    stack: Stack, first: Any, second: Any, has_begun: bool
+) -> None:
+    """As somebody does whose first answer was lost, or who still saw a failure in it."""
+    (made,) = put(1)
+    finish(made, FAULT)
+
+    before = call("POST", f"/batches/{BATCH}/retry", first)
+    if has_begun:
+        work(stack)
+    again = call("POST", f"/batches/{BATCH}/retry", second)
+    work(stack)
+
+    assert (before.status, before.json["totals"]["failed"]) == (202, 1)
+    assert (again.status, again.json["status"]) == (202, "running")
+    assert show()["totals"] == totals(running=1)
+    assert len(stack.messages("VideoDbSteps")) == 1
+
+
+def test_a_retry_is_under_way_for_its_cause_and_until_the_batch_ends(stack: Stack) -> None:
+    first, second = put(2)
+    finish(first, FAULT)
+    finish(second)
+    call("POST", f"/batches/{BATCH}/retry", {"cause": "download_failed"})
+    work(stack)
+
+    other = call("POST", f"/batches/{BATCH}/retry", {"cause": "timed_out"})
+    finish(first)
+    after = call("POST", f"/batches/{BATCH}/retry")
+
+    assert show()["status"] == "ended"
+    assert [(answer.status, answer.code) for answer in (other, after)] == [(409, "nothing_failed")] * 2
 
 
 @pytest.mark.parametrize("body", [{"cause": ""}, {"cause": "x" * 129}, {"causes": ["a"]}, {"cause": 1}])

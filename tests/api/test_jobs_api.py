@@ -20,6 +20,7 @@ from tests.stack import Context, Stack, handler
 UPLOADED = '{"success": true, "data": {"id": "m-1", "name": "Lecture",  "length": "191.14"}}'
 FAILED = '{"success": false,\n  "message": "Download failed."}'
 LARGEST_BODY = 256 * 1024
+OUR_METADATA = [{"key": "video_jobs_job", "value": "x"}]
 
 
 @pytest.fixture(autouse=True)
@@ -287,6 +288,32 @@ def test_a_refusal_does_not_quote_what_was_sent() -> None:
 
     assert answer.status == 422
     assert "hush" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": None},
+        {"source": "lecture.mp4"},
+        {"notify_url": "http://example.com"},
+        {"steps": ["index_scenes"]},
+        {"provider": "apivideo", "media_type": None, "options": {"upload": {"metadata": OUR_METADATA}}},
+        {"provider": "apsaravideo", "source": None, "media_id": "m-1"},
+        {"provider": "twelvelabs", "options": {"index_id": "i", "task": {}}},
+    ],
+    ids=str,
+)
+def test_a_refusal_is_in_our_own_words(changes: dict[str, Any]) -> None:
+    answer = create(**changes)
+
+    assert answer.status == 422
+    assert "Value error" not in answer.text
+
+
+def test_a_job_without_its_options_is_told_what_must_be_in_them() -> None:
+    answer = create(provider="twelvelabs")
+
+    assert answer.json["errors"] == [{"field": "body.options.index_id", "message": "Field required"}]
 
 
 def test_a_refusal_names_fifty_places_at_most() -> None:

@@ -80,6 +80,7 @@ def test_operations_have_names_for_those_who_generate_clients() -> None:
         ("listEvents", "events"),
         ("replayEvent", "events"),
         ("createBatch", "batches"),
+        ("listBatches", "batches"),
         ("showBatch", "batches"),
         ("cancelBatch", "batches"),
         ("retryBatch", "batches"),
@@ -134,6 +135,46 @@ def test_fields_are_described_by_their_docstrings() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["JobView"]["properties"]["progress"]["description"] == "0 to 1: how much of the plan is done."
     assert schemas["RetryPolicy"]["properties"]["base_delay"]["description"].startswith("Seconds")
+
+
+UNIT = re.compile(
+    r"\b(seconds?|minute|bytes|how (many|much|often)|0 to 1|jobs|sources|attempt|version|change|HTTP status)\b",
+    re.IGNORECASE,
+)
+
+
+def is_number(schema: Any) -> bool:
+    return isinstance(schema, dict) and (
+        schema.get("type") in ("number", "integer")
+        or any(is_number(one) for one in schema.get("anyOf", ()))
+        or is_number(schema.get("additionalProperties"))
+    )
+
+
+def test_every_number_says_what_it_counts() -> None:
+    described = {
+        f"{name}.{field}": (schema, schema.get("description", ""))
+        for name, model in DOCUMENT["components"]["schemas"].items()
+        for field, schema in model.get("properties", {}).items()
+    } | {
+        f"{path} {parameter['name']}": (parameter["schema"], parameter.get("description", ""))
+        for _, path, operation in operations()
+        for parameter in operation.get("parameters", ())
+    }
+    numbers = {place: said for place, (schema, said) in described.items() if is_number(schema)}
+
+    assert len(numbers) > 30
+    assert "RetryPolicy.max_attempts" in numbers
+    assert [place for place, said in numbers.items() if not UNIT.search(said)] == []
+
+
+def test_every_way_in_which_an_event_is_learnt_is_explained() -> None:
+    layer = ROOT / "layers/shared/video_jobs"
+    ways = {way for file in layer.rglob("*.py") for way in re.findall(r'via="(\w+)"', file.read_text())}
+    said = DOCUMENT["components"]["schemas"]["EventView"]["properties"]["via"]["description"]
+
+    assert ways == {"callback", "check", "submit", "start"}
+    assert [way for way in ways if f"{way}: " not in said] == []
 
 
 def test_location_and_idempotency_key_are_told() -> None:

@@ -771,6 +771,7 @@ def test_what_does_not_fit_is_refused_with_the_documented_code(
 
     assert (answer.status, answer.code) == (400, expected)
     assert said in answer.json["message"]
+    assert "Value error" not in answer.json["message"]
     assert stack.items() == []
 
 

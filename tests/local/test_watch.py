@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fcntl import ioctl
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,6 +28,7 @@ from wcwidth import wcswidth
 from local import deploy, running, watch
 from local.commands import StackError
 from local.watch import BatchApi, CannotAskError, Screen
+from tests.cloudformation import ROOT
 from tests.patches import change
 from tests.stack import API_KEY, Stack
 
@@ -458,6 +460,26 @@ def test_what_goes_wrong_stands_above_the_line() -> None:
     assert complaint == "no answer from the stack (ProtocolError); asks again in 1 s"
     assert bar.endswith("4/4  12/min")
     assert end == "autumn: 4 jobs in 0:02:30: 4 succeeded, 0 failed, 0 canceled"
+
+
+@pytest.mark.parametrize(("status", "expected"), [(0, 0), (1, 0), (2, 2), (3, 2)])
+def test_make_says_error_only_where_the_batch_could_not_be_watched(tmp_path: Path, status: int, expected: int) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@"\nexit {status}\n')
+    python.chmod(0o755)
+
+    made = subprocess.run(
+        ["make", "-o", ".venv/.ready", "watch", "BATCH=b-1", "STACK=another", f"RUN={python}"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},  # as `make test` sets
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert made.returncode == expected
+    assert made.stdout == "-m local.watch --batch b-1 --stack another\n"
+    assert ("Error" in made.stderr) == bool(expected)
 
 
 def test_ctrl_c_leaves_quietly() -> None:

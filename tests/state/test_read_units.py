@@ -17,7 +17,7 @@ import pytest
 from botocore.client import BaseClient
 from video_jobs import settings
 from video_jobs.jobs import Job, JobStatus, Step, StepStatus, timestamp
-from video_jobs.store import table
+from video_jobs.store import batches, table
 
 from tests.api.calls import Answer, call
 from tests.batch import BATCH, new_batch
@@ -74,7 +74,7 @@ def _fill(dynamodb: "DynamoDBClient", name: str, size: int) -> list[str]:
     create_table(dynamodb, name)
     job_ids = list(_job_ids(size))
     jobs = [_job(job_id, number) for number, job_id in enumerate(job_ids)]
-    items = [*map(table.job_item, jobs), *_batch_items(size)]
+    items = [*map(table.job_item, jobs), *_batch_items(size), *_other_batches(size // 10)]
 
     def write(some: Sequence[dict[str, Any]]) -> None:
         answer = dynamodb.batch_write_item(
@@ -133,6 +133,13 @@ def _batch_items(size: int) -> Iterator[dict[str, Any]]:
         yield key | {"sk": f"COUNT#{shard}", "changes": of_each, **kinds}
 
 
+def _other_batches(size: int) -> Iterator[dict[str, Any]]:
+    """For the list of batches."""
+    for number in range(size):
+        created = timestamp(FIRST + timedelta(seconds=number))
+        yield batches._batch_item(new_batch(f"batch-{number:07}", created_at=created, name=f"number {number:07}"))
+
+
 # --- Counting units --------------------------------------------------------------------------------------------------
 
 
@@ -155,7 +162,9 @@ def counted() -> Iterator[list[Use]]:
         if self.meta.service_model.service_name != "dynamodb":
             return original(self, operation, parameters)
         answer = original(self, operation, parameters | {"ReturnConsumedCapacity": "TOTAL"})
-        used.append(Use(operation, parameters.get("IndexName"), answer["ConsumedCapacity"]["CapacityUnits"]))
+        consumed = answer["ConsumedCapacity"]  # by table, where a call may read of several
+        (of_the_table,) = consumed if isinstance(consumed, list) else [consumed]
+        used.append(Use(operation, parameters.get("IndexName"), of_the_table["CapacityUnits"]))
         return answer
 
     with patch.object(BaseClient, "_make_api_call", noted):
@@ -263,6 +272,18 @@ def test_a_batch_with_its_totals_is_one_query_however_many_its_jobs_are(among: A
         assert answer.json["totals"] == {"waiting": 0} | {str(status): size // len(STATUSES) for status in STATUSES}
         assert answer.json["causes"] == {"something_went_wrong": size // len(STATUSES)}
     assert used[MANY] == used[FEW] == [Use("Query", None, 1.0)]
+
+
+def test_a_page_of_batches_costs_as_much_among_many(among: Among) -> None:
+    used = {}
+    for size in (FEW, MANY):
+        among(size)
+        page, used[size] = ask("/batches", {"limit": LIMIT})
+        newest = [f"number {number:07}" for number in range(size // 10 - 1, size // 10 - 1 - LIMIT, -1)]
+        assert [batch["name"] for batch in page.json["batches"]] == newest
+    assert used[MANY] == used[FEW]
+    assert [(use.operation, use.index) for use in used[MANY]] == [("Query", "listing"), ("BatchGetItem", None)]
+    assert units(used[MANY]) <= 2
 
 
 def test_what_grows_with_the_table_would_be_seen(among: Among) -> None:

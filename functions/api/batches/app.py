@@ -1,4 +1,4 @@
-"""Creates, fills, shows, retries and cancels batches."""
+"""Creates, fills, shows, lists, retries and cancels batches."""
 
 import hashlib
 from http import HTTPStatus
@@ -11,9 +11,9 @@ from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, O
 from video_jobs import ended, queues, store
 from video_jobs.api import problems, requests
 from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, answer, json_response, native_app, problem_response
-from video_jobs.api.parameters import JOBS_CURSOR, Cursor, IdempotencyKey, Limit
+from video_jobs.api.parameters import CREATED_CURSOR, Cursor, IdempotencyKey, Limit
 from video_jobs.api.problems import ProblemError
-from video_jobs.api.views import BatchView, JobPage
+from video_jobs.api.views import BatchPage, BatchView, JobPage
 from video_jobs.api.waiting import Since, Wait, when_changed
 from video_jobs.batches import Batch, BatchStatus, Counts
 from video_jobs.jobs import JobStatus
@@ -83,6 +83,19 @@ def create(
 
 
 @app.get(
+    "/batches",
+    operation_id="listBatches",
+    tags=["batches"],
+    summary="List batches, newest first",
+    responses={200: {"description": "Batches, without their counts"}, **INVALID, **ALWAYS},
+)
+def list_all(limit: Limit = 20, cursor: Cursor = None) -> BatchPage:
+    if cursor is not None and not CREATED_CURSOR.fullmatch(cursor):
+        raise problems.invalid_cursor()
+    return BatchPage.of(batches.listed(limit=limit, cursor=cursor))
+
+
+@app.get(
     "/batches/<batch_id>",
     operation_id="showBatch",
     tags=["batches"],
@@ -112,7 +125,7 @@ def list_jobs(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> JobPage:
-    if cursor is not None and not JOBS_CURSOR.fullmatch(cursor):
+    if cursor is not None and not CREATED_CURSOR.fullmatch(cursor):
         raise problems.invalid_cursor()
     batch, _ = _batch(batch_id)
     return JobPage.of(
@@ -187,7 +200,7 @@ def cancel(batch_id: BatchId) -> BatchView:
     summary="Try the failed jobs of a batch again, or only those that failed for one cause",
     status_code=202,
     responses={
-        202: {"description": "The batch; its failed jobs are being tried again"},
+        202: {"description": "The batch; its failed jobs are being tried again, also if this was asked for before"},
         **_UNKNOWN,
         **_CONFLICT,
         **INVALID,
@@ -204,6 +217,8 @@ def retry(batch_id: BatchId, request: RetryRequest | None = None) -> Response[Ba
                 HTTPStatus.CONFLICT, "batch_canceled", "The batch is being canceled; try again when it has ended."
             )
         if not (counts.causes.get(cause, 0) if cause else counts.of(JobStatus.FAILED)):
+            if batch.is_retrying(cause):  # this was asked for twice, or its first answer was lost
+                return json_response(HTTPStatus.ACCEPTED, _view(batch_id))
             raise ProblemError(
                 HTTPStatus.CONFLICT,
                 "nothing_failed",

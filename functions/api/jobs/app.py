@@ -11,11 +11,12 @@ from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, O
 from video_jobs import ended, queues, settings, store
 from video_jobs.api import problems, requests
 from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, answer, json_response, native_app, problem_response
-from video_jobs.api.parameters import JOBS_CURSOR, Cursor, IdempotencyKey, Limit
+from video_jobs.api.parameters import CREATED_CURSOR, Cursor, IdempotencyKey, Limit
 from video_jobs.api.problems import ProblemError
 from video_jobs.api.views import EventPage, EventView, JobPage, JobView, ReplayView
 from video_jobs.api.waiting import Since, Wait, when_changed
 from video_jobs.jobs import Job, JobStatus, StepStatus
+from video_jobs.platforms import media
 from video_jobs.platforms.requests import PROVIDERS, AnyJobRequest
 
 LARGEST_BODY = 256 * 1024
@@ -119,7 +120,7 @@ def list_jobs(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> JobPage:
-    if cursor is not None and not JOBS_CURSOR.fullmatch(cursor):
+    if cursor is not None and not CREATED_CURSOR.fullmatch(cursor):
         raise problems.invalid_cursor()
     providers = (provider,) if provider else PROVIDERS
     return JobPage.of(store.jobs(providers=providers, status=status, batch=batch, limit=limit, cursor=cursor))
@@ -168,7 +169,7 @@ def delete(job_id: JobId) -> Response[JobView | None]:
                 ended.conclude(job)
             store.delete(job)
             return Response(status_code=HTTPStatus.NO_CONTENT, body=None)
-        canceled = store.cancel(job)
+        canceled = store.cancel(media.known(job))
     except store.ConflictError:
         canceled = None
     if canceled is None:

@@ -9,6 +9,7 @@ from video_jobs import ended, queues, store
 from video_jobs.batches import Batch
 from video_jobs.consumers import consumer
 from video_jobs.jobs import Job, JobStatus, StepStatus
+from video_jobs.platforms import media
 from video_jobs.platforms.batch_requests import new_job
 from video_jobs.queues import SettleMessage, WorkMessage
 from video_jobs.store import batches
@@ -144,7 +145,7 @@ def _are_being_made(batch_id: str) -> bool:
 
 def _cancel(job: Job) -> bool:
     """End it; False if it moved at the same moment, and may still be open."""
-    canceled = store.cancel(job)
+    canceled = store.cancel(media.known(job))
     if canceled is None:
         return False
     ended.conclude(canceled)

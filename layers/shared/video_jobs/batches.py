@@ -15,6 +15,9 @@ RATE_MINUTES = 10
 _IDS = uuid.UUID("0f0c6d8c-2d7c-4c39-9d7d-64a4f9e1c2b0")
 
 
+ALL_CAUSES = "*"
+
+
 class BatchStatus(StrEnum):
     RUNNING = "running"  # takes sources, or has jobs that have not ended
     ENDED = "ended"  # closed, and every job has ended
@@ -39,6 +42,9 @@ class Batch(Frozen):
     """How many pieces of work on the batch itself are not done: sources to make jobs of, a retry, a cancellation."""
     notify_url: str | None = None
     """Where its end is told, as Standard Webhooks says."""
+    retrying: str | None = None
+    """Which failed jobs the last retry is for, from when it is asked for until the batch ends: those of one cause, or
+    ALL_CAUSES."""
     ends: int = 0
     """How often it has ended: more than once if a job of it was tried again, or a platform took a failure back."""
     announced: int = 0
@@ -48,6 +54,10 @@ class Batch(Frozen):
     created_at: str
     updated_at: str
     ended_at: str | None = None
+
+    def is_retrying(self, cause: str | None) -> bool:
+        """Whether a retry of jobs that failed for this cause (None: for any) is under way."""
+        return self.retrying is not None and (cause is None or self.retrying in (cause, ALL_CAUSES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,9 @@ class JobError(Frozen):
     message: str
     """The platform's own words where it said something."""
     cause: str
+    """Why it happens."""
     action: str
+    """What to do about it."""
     retryable: bool
     """Whether the same step may succeed if it is tried again as it is."""
 
@@ -66,6 +68,7 @@ class RetryPolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_attempts: int = Field(default=3, ge=1, le=10)
+    """How often a step is asked for at most, the first time included."""
     base_delay: Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))] = Field(
         default=1.0, ge=0, le=300, allow_inf_nan=False
     )
@@ -126,7 +129,7 @@ class Job(Frozen):
     source: str | None = None
     """The URL that the platform fetches."""
     media_id: str | None = None
-    """The platform's own medium, where it had it before the job."""
+    """The platform's id of the medium: as the request gave it; of a source, noted when the job ends."""
     media_type: MediaType | None = None
     plan: tuple[str, ...]
     """The names of the steps, in their order."""

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter
 from video_jobs import queues, settings
 from video_jobs.api.views import JobView
 from video_jobs.jobs import Frozen, Job, now, timestamp
+from video_jobs.platforms import media
 from video_jobs.queues import NotSentError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _data(job: Job, omitted: Sequence[str]) -> dict[str, Any]:
     """What `GET /jobs/{id}` shows. Raises ValueError for what is nested too deeply."""
     of_steps: dict[str, Any] = {"steps.result": {"result": None}, "steps.told": {"told": {}}}
     without = {field: value for name in omitted for field, value in of_steps.get(name, {}).items()}
-    shown = job.model_copy(
+    shown = media.known(job).model_copy(
         update={
             "steps": {name: step.model_copy(update=without) for name, step in job.steps.items()},
             "options": {} if "options" in omitted else job.options,

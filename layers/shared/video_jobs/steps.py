@@ -37,6 +37,7 @@ from video_jobs.jobs import (
     now,
     timestamp,
 )
+from video_jobs.platforms import media
 from video_jobs.queues import CheckMessage, StartMessage
 
 LEASE_SECONDS = 90
@@ -484,7 +485,7 @@ def _archived(body: Mapping[str, Any]) -> str:
 
 def _end(job: Job, status: JobStatus) -> None:
     """End a job that has not ended."""
-    done = store.end(job, status)
+    done = store.end(media.known(job), status)
     if done is None:
         logger.info("had ended, or moved on")
         return

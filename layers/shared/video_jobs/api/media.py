@@ -62,7 +62,7 @@ class VideoView(BaseModel):
             scene_index_ids=_ids("scene_index_id", results.get("index_scenes", ())),
             scene_collection_ids=_ids("scene_collection_id", results.get("extract_scenes", ())),
             steps=steps,
-            jobs=[JobSummary.model_validate(job.model_dump()) for job in jobs],
+            jobs=[JobSummary.brief(job) for job in jobs],
             complete=complete,
         )
 

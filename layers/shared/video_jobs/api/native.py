@@ -1,18 +1,21 @@
 """What the functions of our own API share: how they read a request, say no, and describe what they answer."""
 
 import json
+from collections import Counter
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 from video_jobs import jsontext
 from video_jobs.api import problems
-from video_jobs.api.problems import Problem, ProblemError
+from video_jobs.api.problems import MOST_ERRORS, Problem, ProblemError
 from video_jobs.http import MalformedBodyError, Request
 from video_jobs.platforms.requests import PROVIDERS
 from video_jobs.versions import NewerVersionError
@@ -77,7 +80,26 @@ def native_app(logger: Logger) -> APIGatewayHttpResolver:
             ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The request could not be handled; try again.")
         )
 
+    app.use(middlewares=[_refuse_what_is_not_read])
     return app
+
+
+def _refuse_what_is_not_read(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """What a route would not read is refused: a misspelt filter must not look as if it had been applied."""
+    route = app.context["_route"]
+    if not route.tags:  # none of ours: the answer says that there is no such route
+        return next_middleware(app)
+    known = [field.alias for field in route.dependant.query_params]
+    given = Counter(name for name, _ in parse_qsl(app.current_event.raw_query_string, keep_blank_values=True))
+    names = f"Known here: {', '.join(known)}" if known else "None is known here"
+    wrong = [(name, f"There is no such parameter. {names}.") for name in given if name not in known]
+    wrong += [(name, "Give it once.") for name, number in given.items() if name in known and number > 1]
+    fields = [problems.FieldError(field=f"query.{name[:64]}", message=said) for name, said in wrong]
+    if not route.dependant.body_params and app.current_event.body not in (None, "{}"):
+        fields.append(problems.FieldError(field="body", message="This request takes no body."))
+    if fields:
+        raise problems.unfit(fields[:MOST_ERRORS])
+    return next_middleware(app)
 
 
 def _say_no(error: ProblemError) -> Response[str]:

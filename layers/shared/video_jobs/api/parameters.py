@@ -20,5 +20,5 @@ IdempotencyKey = Annotated[
 Cursor = Annotated[str | None, Query(max_length=300, description="Where to go on: an earlier answer's cursor.")]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
 
-JOBS_CURSOR = re.compile(r"[0-9T:.Z-]{20,30}#[\w.-]{1,128}", re.ASCII)
-"""What the cursor of a list of jobs looks like."""
+CREATED_CURSOR = re.compile(r"[0-9T:.Z-]{20,30}#[\w.-]{1,128}", re.ASCII)
+"""What the cursor of a list of jobs or batches looks like."""

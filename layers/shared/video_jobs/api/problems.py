@@ -1,21 +1,23 @@
 """Errors of the API: `application/problem+json` (RFC 9457) with a stable `code` to switch on."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
 
 CONTENT_TYPE = "application/problem+json"
-_MOST_ERRORS = 50
+MOST_ERRORS = 50
+"""How many parts of a request an answer names."""
 
 
 class FieldError(BaseModel):
     """What is wrong with one part of a request."""
 
     field: str
-    """Where: for example body.options.upload.name."""
+    """Where: for example body.options.upload.name, or query.limit."""
     message: str
+    """What is wrong."""
 
 
 class Problem(BaseModel):
@@ -23,10 +25,15 @@ class Problem(BaseModel):
 
     type: str = "about:blank"
     title: str
+    """The HTTP status in words."""
     status: int
+    """The HTTP status."""
     code: str
+    """Ours, stable: switch on this."""
     detail: str
+    """For people: why, and what to do."""
     errors: list[FieldError] = []
+    """Of a request that does not fit: where, and why; the first fifty places."""
 
 
 class GatewayMessage(BaseModel):
@@ -66,14 +73,25 @@ def invalid(errors: Sequence[dict[str, Any]], *, tags: Collection[str] = ()) -> 
 
     `tags` are what pydantic puts behind "body" to say which of several models it tried: nothing that a caller has sent.
     """
-    said = errors[:_MOST_ERRORS]
+    said = errors[:MOST_ERRORS]
     fields = [
-        FieldError(field=".".join(_place(error["loc"], tags)), message=error["msg"]) for error in map(_plain, said)
+        FieldError(field=".".join(_place(error["loc"], tags)), message=message(error)) for error in map(_plain, said)
     ]
+    return unfit(fields)
+
+
+def unfit(fields: Sequence[FieldError]) -> ProblemError:
+    """The request does not fit, in these places."""
     places = ", ".join(field.field for field in fields[:5])
     return ProblemError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", f"The request does not fit: see {places}.", errors=fields
     )
+
+
+def message(error: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors says, without the words that it puts in front of ours."""
+    said: str = error["msg"]
+    return said.removeprefix("Value error, ") if error.get("type") == "value_error" else said
 
 
 def _plain(error: dict[str, Any]) -> dict[str, Any]:

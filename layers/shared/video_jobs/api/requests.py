@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
 from video_jobs import settings
 from video_jobs.destinations import LONGEST_URL, ForbiddenError, destination
@@ -45,13 +46,31 @@ type NotifyUrl = Annotated[str, Field(min_length=1, max_length=LONGEST_URL), Aft
 """An https URL whose host is a name, or an address that is public. What a name leads to is judged when it is told."""
 
 
-class JobRequest(BaseModel):
-    """What every platform's request has. One medium: a `source` to fetch, or a `media_id` that the platform has."""
+class Request(BaseModel):
+    """A body, in which every field is known."""
 
     model_config = ConfigDict(extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_what_is_missing(cls, given: Any) -> Any:
+        """An object that must be given, and is not, is taken for an empty one: then what it must hold is named."""
+        if not isinstance(given, dict):
+            return given
+        return {name: {} for name, field in cls.model_fields.items() if _must_be_an_object(field)} | given
+
+
+def _must_be_an_object(field: FieldInfo) -> bool:
+    return field.is_required() and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+class JobRequest(Request):
+    """What every platform's request has. One medium: a `source` to fetch, or a `media_id` that the platform has."""
+
     source: SourceUrl | None = None
+    """An http or https URL that the platform fetches."""
     media_id: str | None = Field(default=None, min_length=1, max_length=256, pattern=r"[^.]")
+    """The platform's id of a medium that it has already."""
     media_type: MediaType | None = None
     batch: str | None = Field(default=None, min_length=1, max_length=128)
     """A label of yours, to list jobs by."""
@@ -61,8 +80,8 @@ class JobRequest(BaseModel):
     """Whether each check that leaves the job running is told, too."""
     retry: RetryPolicy = RetryPolicy()
     check_interval: float | None = Field(default=None, ge=0.001, le=900, allow_inf_nan=False)
-    """Seconds from a step's start to its first check, whole ones in practice; the stack's CheckIntervalSeconds if none.
-    Later checks come ever more slowly."""
+    """Seconds from a step's start to the first check on it, whole ones in practice; the stack's CheckIntervalSeconds
+    if none. Later checks come ever more slowly."""
 
     @model_validator(mode="after")
     def _one_medium(self) -> Self:

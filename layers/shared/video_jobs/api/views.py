@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from video_jobs.batches import Batch, BatchStatus, Counts, estimated_end, rate
 from video_jobs.jobs import Job, JobError, JobStatus, MediaType, StepStatus, now
+from video_jobs.platforms import media
 from video_jobs.store import Page
 
 _DONE = (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
@@ -18,21 +19,26 @@ class StepView(BaseModel):
     name: str
     status: StepStatus
     attempt: int
+    """How often the platform was asked for it."""
     progress: float | None = None
     """0 to 1, where the platform tells."""
     platform_status: str | None = None
     """The platform's own word."""
     platform_job_id: str | None = None
+    """The platform's id of this step."""
     result: dict[str, Any] | None = None
     """What came of it; while it runs, what there is already."""
     told: dict[str, str] = {}
     """What callbacks said that end nothing by themselves: "platform's id/part" and the platform's word."""
     error: JobError | None = None
+    """Why it failed; while it is queued again, why the last attempt did."""
     checks: int
+    """How often the platform was asked how this attempt stands."""
     started_at: str | None = None
     checked_at: str | None = None
     next_check_at: str | None = None
     deadline_at: str | None = None
+    """When it fails as timed_out if it has not ended."""
     ended_at: str | None = None
 
 
@@ -43,11 +49,20 @@ class JobSummary(BaseModel):
     provider: str
     status: JobStatus
     source: str | None = None
+    """The URL that the platform fetches."""
     media_id: str | None = None
+    """The platform's id of the medium: the one that was given, or else the one that the upload has made. A TwelveLabs
+    job of the plan task has none. Lists show an upload's once the job has ended."""
     media_type: MediaType | None = None
     batch: str | None = None
+    """The batch's id, or the label that the job was given."""
     created_at: str
     ended_at: str | None = None
+
+    @classmethod
+    def brief(cls, job: Job) -> Self:
+        """From a whole job."""
+        return cls.model_validate(media.known(job).model_dump())
 
 
 class JobView(JobSummary):
@@ -68,6 +83,7 @@ class JobView(JobSummary):
 
     @classmethod
     def of(cls, job: Job) -> Self:
+        job = media.known(job)
         steps = [StepView(name=name, **job.steps[name].model_dump()) for name in job.plan]
         done = sum(1.0 if step.status in _DONE else step.progress or 0.0 for step in steps)
         return cls(
@@ -95,14 +111,19 @@ class BatchTotals(BaseModel):
     waiting: int
     """Not jobs yet."""
     pending: int
+    """Jobs of which nothing has been asked of the platform yet."""
     running: int
+    """Jobs."""
     succeeded: int
+    """Jobs."""
     failed: int
+    """Jobs."""
     canceled: int
+    """Jobs."""
 
 
-class BatchView(BaseModel):
-    """A batch. Times are UTC, ISO 8601."""
+class BatchSummary(BaseModel):
+    """A batch, as a list shows it. Times are UTC, ISO 8601."""
 
     batch_id: str
     name: str | None = None
@@ -112,8 +133,16 @@ class BatchView(BaseModel):
     closed: bool
     """Whether no more sources come."""
     canceled: bool
+    """Whether its open jobs were canceled, and nothing has been tried again since."""
     total: int
     """Sources so far."""
+    created_at: str
+    ended_at: str | None = None
+
+
+class BatchView(BatchSummary):
+    """A batch with its counts. Times are UTC, ISO 8601."""
+
     totals: BatchTotals
     causes: dict[str, int]
     """Of the failed jobs, how many for which cause: their errors' codes, the most frequent first."""
@@ -125,10 +154,8 @@ class BatchView(BaseModel):
     """When the last job of those so far ends, if the rate stays."""
     version: int
     """Grows with each change; `since` takes it."""
-    created_at: str
     started_at: str | None = None
     """When its first job began."""
-    ended_at: str | None = None
 
     @classmethod
     def of(cls, batch: Batch, counts: Counts) -> Self:
@@ -149,6 +176,19 @@ class BatchView(BaseModel):
         )
 
 
+class BatchPage(BaseModel):
+    """Batches, newest first; `cursor` asks for those that follow."""
+
+    batches: list[BatchSummary]
+    cursor: str | None = None
+
+    @classmethod
+    def of(cls, page: Page[Batch]) -> Self:
+        return cls(
+            batches=[BatchSummary.model_validate(batch.model_dump()) for batch in page.items], cursor=page.cursor
+        )
+
+
 def _rounded(found: float | None) -> float | None:
     return None if found is None else round(found, 3)
 
@@ -159,8 +199,11 @@ class EventView(BaseModel):
     event_id: str
     callback: str
     attempt: int
+    """Which attempt at its step it is about, from 1."""
     via: str
-    """callback; or check or submit, where we asked."""
+    """How we learnt it. callback: the platform called back. check: it was asked how the step stands. submit: it was
+    asked for the step, and its answer, or that there was none, ended the step at once. start: our function had broken
+    off before an answer, and no attempt was left. Only a callback can be replayed."""
     outcome: str
     """What became of it when it came."""
     body: str

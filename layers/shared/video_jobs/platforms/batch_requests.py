@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model, model_validator
 
-from video_jobs.api.requests import NotifyUrl, SourceUrl, digest
+from video_jobs.api import problems
+from video_jobs.api.requests import NotifyUrl, Request, SourceUrl, digest
 from video_jobs.batches import Batch, job_id
 from video_jobs.jobs import Job, now, timestamp
 from video_jobs.platforms.requests import AnyJobRequest, PlatformJobRequest
@@ -21,12 +22,10 @@ _job_request: TypeAdapter[PlatformJobRequest] = TypeAdapter(AnyJobRequest)
 type Sources = Annotated[list[SourceUrl], Field(max_length=MOST_SOURCES)]
 
 
-class BatchRequest(BaseModel):
+class BatchRequest(Request):
     """Sources that go the same way. The other fields are those of the platform's job."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    sources: Sources = []
+    sources: Sources = Field(default=[])
     """10,000 at most; more can be added while the batch is open."""
     open: bool = False
     """Whether more sources come. If not, the batch ends when its jobs have."""
@@ -49,8 +48,7 @@ class BatchRequest(BaseModel):
         try:
             _job_request.validate_python(template | {"source": _ANY_SOURCE})
         except ValidationError as error:
-            said = (found["msg"].removeprefix("Value error, ") for found in error.errors())
-            raise ValueError("; ".join(said)) from None
+            raise ValueError("; ".join(map(problems.message, error.errors()))) from None
         return self
 
     @property

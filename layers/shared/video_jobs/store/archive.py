@@ -32,7 +32,7 @@ class Event:
     attempt: int
     body: str
     via: str
-    """How it reached us: callback, check or submit."""
+    """How it reached us: callback, check, submit or start."""
     headers: Mapping[str, str]
     received_at: str
     identity: str | None = None

@@ -13,15 +13,21 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+<<<<<<< HEAD
 from video_jobs import settings, versions
 from video_jobs.batches import RATE_MINUTES, Batch, BatchStatus, Counts, is_end, job_id
+=======
+from video_jobs import settings
+from video_jobs.batches import ALL_CAUSES, RATE_MINUTES, Batch, BatchStatus, Counts, is_end, job_id
+>>>>>>> api
 from video_jobs.jobs import Job, JobStatus, timestamp
 from video_jobs.store import table
-from video_jobs.store.reads import get_many
+from video_jobs.store.reads import get_items, get_many, newest
 from video_jobs.store.table import (
     CONFLICT_TRIES,
     SHARDS,
     ConflictError,
+    Page,
     expiry,
     job_item,
     not_newer,
@@ -39,6 +45,8 @@ CHUNK_BYTES = 300_000
 be compressed."""
 JOBS_AT_ONCE = 96
 """How many of them in one transaction, which takes 100 writes of 4 MB at most."""
+LISTING = "batches"
+"""The partition of the index `listing` that holds all batches: one, as few are made in a second."""
 MOST_SOURCES = 10_000
 """How many sources come at once: with 3.5 MB of them 62 pieces of work, written in one transaction with the batch."""
 _COUNTS_OUTLIVE_SECONDS = 30 * 86400
@@ -90,6 +98,7 @@ def _work_key(work_id: str) -> dict[str, str]:
 def _batch_item(batch: Batch) -> dict[str, Any]:
     item = batch.model_dump(mode="json", exclude_none=True) | _batch_key(batch.batch_id)
     item["template"] = json.dumps(batch.template, ensure_ascii=False)
+    item |= {"listing": LISTING, "listing_order": f"{batch.created_at}#{batch.batch_id}"}
     if batch.closed:
         item |= _open(batch.batch_id)
     return item
@@ -336,6 +345,19 @@ def _post_put(batch_id: str, post: Post) -> dict[str, Any]:
     return put_request(item, condition="attribute_not_exists(pk)")
 
 
+def listed(*, limit: int, cursor: str | None = None) -> Page[Batch]:
+    """Batches without their counts, newest first; those of release 0.3 and before are not among them.
+
+    The index says which ones they are, and what is not in it is read of each. The cursor is as in `reads.jobs`.
+    """
+    found = newest("listing", LISTING, limit=limit + 1, before=cursor)["Items"]
+    keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found[:limit]]
+    there = {item["pk"]["S"]: _to_batch(to_plain(item)) for item in get_items(keys)}
+    page = [there[key["pk"]["S"]] for key in keys if key["pk"]["S"] in there]
+    last = found[limit - 1]["listing_order"]["S"] if len(found) > limit else None
+    return Page(items=page, cursor=last)
+
+
 def get(batch_id: str) -> tuple[Batch, Counts] | None:
     """The batch and its counts as they are at this moment: one consistent query of a few kilobytes."""
     found = _read(batch_id)
@@ -373,7 +395,8 @@ def settle(batch_id: str) -> tuple[Batch, Counts] | None:
         moment = table.now()
         change = _change(
             batch,
-            "#status = :ended, #ended_at = :ended_at, #ends = #ends + :one, #due_at = :due, #expires_at = :expiry",
+            "#status = :ended, #ended_at = :ended_at, #ends = #ends + :one, #due_at = :due, #expires_at = :expiry "
+            "REMOVE #retrying",
             ended=BatchStatus.ENDED,
             ended_at=timestamp(moment),
             due=timestamp(moment, plus=table.SWEEP_GRACE_SECONDS),
@@ -381,7 +404,7 @@ def settle(batch_id: str) -> tuple[Batch, Counts] | None:
         )
         if not transact([{"Update": change}, *_expiries(batch_id, items, expiry(moment))]):
             # as it has ended: by now a job of it may have been tried again
-            end = {"status": BatchStatus.ENDED, "ended_at": timestamp(moment), "ends": batch.ends + 1}
+            end = {"retrying": None, "status": BatchStatus.ENDED, "ended_at": timestamp(moment), "ends": batch.ends + 1}
             return batch.model_copy(update=end | {"version": batch.version + 1}), counts
     return None  # it changes all the time: whoever changes it settles it
 
@@ -456,7 +479,7 @@ def _begin(batch: Batch, kind: WorkKind, *, cause: str | None = None) -> str | N
     if kind == WorkKind.CANCEL:
         begin: dict[str, Any] = {"closed": True, "canceled": True}
     else:
-        begin = {"canceled": False, "status": BatchStatus.RUNNING}
+        begin = {"canceled": False, "status": BatchStatus.RUNNING, "retrying": cause or ALL_CAUSES}
     if batch.closed or kind == WorkKind.CANCEL:
         begin |= {"open": _open(batch.batch_id)["open"], "due_at": _open(batch.batch_id)["due_at"]}
     change = _change(

@@ -236,13 +236,15 @@ def skip(job: Job, steps: Sequence[str]) -> Job | None:
 def end(job: Job, status: JobStatus) -> Job | None:
     """The job has ended; None if it had ended already, or moved on.
 
-    It stays among the open ones until that is told (see `concluded`): a crash before then is noticed by a sweep.
+    It stays among the open ones until that is told (see `concluded`): a crash before then is noticed by a sweep. The
+    job's medium is written with it: the lists show it, and an end rewrites their entries anyway.
     """
     moment = table.now()
+    medium: dict[str, Any] = {"media_id": job.media_id} if job.media_id else {}
     request = change_request(
         job.job_id,
         "SET #status = :status, #listing_by_status = :listing, #ended_at = :now, "
-        "#expires_at = :expiry, #due_at = :due ADD #ends :one",
+        f"#expires_at = :expiry, #due_at = :due{', #media_id = :media_id' if medium else ''} ADD #ends :one",
         # a step that moved since the job was read may make this the wrong end
         condition=f"{_OPEN} AND #version = :version",
         status=status,
@@ -250,6 +252,7 @@ def end(job: Job, status: JobStatus) -> Job | None:
         expiry=expiry(moment),
         due=timestamp(moment, plus=table.SWEEP_GRACE_SECONDS),
         version=job.version,
+        **medium,
         **_OPEN_VALUES,
     )
     done = applied(request)

@@ -31,22 +31,25 @@ def get(job_id: str) -> Job | None:
 
 def get_many(job_ids: Collection[str]) -> dict[str, Job | None]:
     """Jobs by their ids (100 at most), as they are at this moment: None was deleted, what is missing never was."""
+    found = get_items([to_wire(job_key(job_id)) for job_id in job_ids], consistent=True)
+    return {item["pk"]["S"].removeprefix("JOB#"): to_job(item) for item in found}
+
+
+def get_items(keys: Sequence[Mapping[str, Any]], *, consistent: bool = False) -> Iterator[dict[str, Any]]:
+    """Items by their keys (100 at most), in any order, as DynamoDB has them; those that there are."""
     name = settings.setting("TABLE_NAME")
-    keys = [to_wire(job_key(job_id)) for job_id in job_ids]
-    asked: Any = {name: {"Keys": keys, "ConsistentRead": True}} if keys else {}
-    found: dict[str, Job | None] = {}
+    asked: Any = {name: {"Keys": keys, "ConsistentRead": consistent}} if keys else {}
     empty = 0
     while asked:
         answer = settings.dynamodb().batch_get_item(RequestItems=asked)
         items = answer["Responses"].get(name, [])
-        found |= {item["pk"]["S"].removeprefix("JOB#"): to_job(item) for item in items}
+        yield from items
         asked = answer["UnprocessedKeys"]  # more than 16 MB, or throttled
         empty = 0 if items else empty + 1
         if asked and empty == _EMPTY_ANSWERS:
             raise AwsUnavailableError(f"DynamoDB has left out {len(asked[name]['Keys'])} of {len(keys)} items")
         if asked:
             time.sleep(0.1)
-    return found
 
 
 def owner(provider: str, ref: str) -> dict[str, Any] | None:
@@ -71,7 +74,7 @@ def jobs(
     """
     index, partitions = _partitions(providers, status, batch)
     found = [
-        item for partition in partitions for item in _newest(index, partition, limit=limit + 1, before=cursor)["Items"]
+        item for partition in partitions for item in newest(index, partition, limit=limit + 1, before=cursor)["Items"]
     ]
     found.sort(key=lambda item: item["listing_order"]["S"], reverse=True)
     page = [to_plain(item) for item in found[:limit]]
@@ -88,7 +91,7 @@ def _partitions(providers: Sequence[str], status: JobStatus | None, batch: str |
     return ("listing_by_status" if status else "listing"), partitions
 
 
-def _newest(index: str, value: str, *, limit: int, before: str | None) -> "QueryOutputTypeDef":
+def newest(index: str, value: str, *, limit: int, before: str | None) -> "QueryOutputTypeDef":
     """One index partition, from its newest item, or from below a "created_at#job_id"."""
     return settings.dynamodb().query(
         TableName=settings.setting("TABLE_NAME"),

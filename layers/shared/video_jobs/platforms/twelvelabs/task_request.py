@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from video_jobs import forms, jsontext
+from video_jobs.api import problems
 from video_jobs.api.requests import SourceUrl
 from video_jobs.forms import FormFile
 from video_jobs.jobs import Job, JobStatus, RetryPolicy, Step, StepStatus, now, timestamp
@@ -151,4 +152,5 @@ def _refusal(error: ValidationError) -> refusals.RefusedRequestError:
         case "extra_forbidden":
             return refusals.parameter_unknown(name)
         case _:
-            return refusals.parameter_invalid(name, f"{first['msg']}.")
+            said = problems.message(first)
+            return refusals.parameter_invalid(name, f"{said[:1].upper()}{said[1:]}.")
