@@ -13,13 +13,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-<<<<<<< HEAD
 from video_jobs import settings, versions
-from video_jobs.batches import RATE_MINUTES, Batch, BatchStatus, Counts, is_end, job_id
-=======
-from video_jobs import settings
 from video_jobs.batches import ALL_CAUSES, RATE_MINUTES, Batch, BatchStatus, Counts, is_end, job_id
->>>>>>> api
 from video_jobs.jobs import Job, JobStatus, timestamp
 from video_jobs.store import table
 from video_jobs.store.reads import get_items, get_many, newest
