@@ -4,7 +4,17 @@ PYTHON ?= python3.13
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
-SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam
+# Programs that need other versions of what the functions run with: each has a virtual environment of its own.
+TOOLS := .tools
+
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+define CHECK_PYTHON
+$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
+	echo 'This project runs on Python 3.13, as its functions do, and "$(PYTHON)" is not one (with venv).' >&2; \
+	echo 'Install it (uv python install 3.13, pyenv install 3.13, brew install python@3.13,' >&2; \
+	echo 'apt install python3.13-venv), or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; \
+	exit 1; }
+endef
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo local platforms watch invoke redrive callback-url webhooks test check format bench bench-batch \
@@ -49,7 +59,7 @@ check: $(READY) ## lint, check formatting and types, validate the template
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
-	$(SAM) validate --lint
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/sam validate --lint
 
 format: $(READY) ## put imports and layout in order
 	$(RUN) -m ruff check --fix --select I
@@ -69,14 +79,22 @@ clean: ## remove what builds, runs and tests left behind, but not what setup ins
 	rm -rf .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml layers/shared/requirements.txt
-	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
-		echo 'This project runs on Python 3.13, as its functions do, and "$(PYTHON)" is not one (with venv).' >&2; \
-		echo 'Install it (uv python install 3.13, pyenv install 3.13, brew install python@3.13,' >&2; \
-		echo 'apt install python3.13-venv), or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; \
-		exit 1; }
-	@test -x $(VENV)/bin/python3.13 || $(PYTHON) -m venv --clear $(VENV)
+$(READY): pyproject.toml layers/shared/requirements.txt $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready
 	@echo 'Installing into $(VENV) ...'
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	@$(INSTALL)
+	@$(RUN) -m pip check >/dev/null || { \
+		echo 'Packages of an earlier version are in the way. Once more, into a new $(VENV) ...'; \
+		$(CHECK_PYTHON) && $(PYTHON) -m venv --clear $(VENV) && $(INSTALL) && $(RUN) -m pip check; }
+	@ln -sf ../../$(TOOLS)/sam/bin/sam $(VENV)/bin/sam
 	@$(RUN) -m local.dynamodb_local
 	@touch $@
+
+$(TOOLS)/%/.ready: tools/%.txt | $(VENV)/bin/python3.13
+	@echo 'Installing into $(@D) ...'
+	@$(RUN) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(VENV)/bin/python3.13:
+	@$(CHECK_PYTHON)
+	@$(PYTHON) -m venv --clear $(VENV)

@@ -21,7 +21,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from local.commands import LOCAL, StackError, failure
+from local.commands import LOCAL, TOOLS, StackError, failure
 
 REGION = "us-east-1"
 LOOPBACK = "127.0.0.1"
@@ -54,7 +54,7 @@ def emulator(*, port: int, bind: str, log: Path, enforce_roles: bool = False) ->
     with _run_folder(port) as (directory, lock), log.open("wb") as output:
         process = subprocess.Popen(
             # -P: this folder's modules are not importable there
-            [sys.executable, "-P", str(Path(__file__).with_name("emulator.py"))],
+            [str(TOOLS / "ministack/bin/python"), "-P", str(Path(__file__).with_name("emulator.py"))],
             cwd=directory,
             env=_emulator_environment(port, bind, directory) | (AUTH if enforce_roles else {}),
             stdin=subprocess.PIPE,

@@ -10,6 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 LOCAL = ROOT / ".local"
 LOGS = LOCAL / "logs"
+TOOLS = ROOT / ".tools"
+"""Programs with environments of their own, which `make setup` installs."""
 TAIL = 15
 
 

@@ -9,12 +9,11 @@ import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from local import aws, routes, template
-from local.commands import LOCAL, LOGS, ROOT, StackError, run
+from local.commands import LOCAL, LOGS, ROOT, TOOLS, StackError, run
 from local.samples import SAMPLE_CALLBACK_KEY, SAMPLE_SECRETS
 
 STACK_NAME = "video-jobs"
@@ -22,10 +21,10 @@ BUCKET = "video-jobs-artifacts"
 BUILD = LOCAL / "build"
 BUILT = BUILD / "built"
 """The build's `fingerprint`. `sam build` empties the folder first, so half a build has none."""
-SOURCES = ("template.yaml", "functions", "layers")
+SOURCES = ("template.yaml", "functions", "layers", "tools/sam.txt")
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there: what is not simulated is out of reach
-SAM = (sys.executable, "-m", "samcli")
+SAM = (str(TOOLS / "sam/bin/python"), "-m", "samcli")
 NO_CONFIGURATION = "--config-env=none"  # samconfig.toml is for AWS
 PLATFORM_SECRETS: Mapping[str, Mapping[str, str]] = {
     "VideoDbApiKeySecret": {"api_key": "sk-local"},
@@ -75,7 +74,7 @@ def parameters(endpoint_url: str, given: Mapping[str, str | int], stack_name: st
 
 def fingerprint() -> str:
     """Of everything that a build is made of: the template, functions and layers, and what builds them."""
-    found = hashlib.sha256(f"{architecture()} {sys.version} {version('aws-sam-cli')}".encode())
+    found = hashlib.sha256(f"{architecture()} {sys.version}".encode())
     for path in sorted(path for name in SOURCES for path in _files(ROOT / name)):
         found.update(f"\0{path.relative_to(ROOT)}\0".encode())
         found.update(hashlib.sha256(path.read_bytes()).digest())

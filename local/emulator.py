@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-untyped]
+from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-not-found]
 
 FOLDER = Path(os.environ["TMPDIR"])
 PROCESSES = int(os.environ["FUNCTION_PROCESSES"])
@@ -134,7 +134,7 @@ lambda_runtime.release_worker = release_worker
 lambda_runtime.invalidate_worker = invalidate_worker
 
 # it takes its names from what is changed above
-from ministack.services import lambda_svc  # type: ignore[import-untyped]  # noqa: E402
+from ministack.services import lambda_svc  # type: ignore[import-not-found]  # noqa: E402
 
 # --- Functions that are there before they are asked for ----------------------------------------------------------
 

@@ -4,13 +4,13 @@ import argparse
 import importlib
 import json
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, HTTPBearer
 from pydantic import BaseModel
+from video_jobs import __version__
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "openapi.json"
@@ -51,10 +51,9 @@ def document() -> str:
 def _described(function: str) -> dict[str, Any]:
     """What one function's code says of itself."""
     app = importlib.import_module(f"functions.api.{function}.app").app
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     text = app.get_openapi_json_schema(
-        title=project["name"],
-        version=project["version"],
+        title="video-jobs",
+        version=__version__,
         description=DESCRIPTION,
         security_schemes={
             "apiKey": APIKey(name="x-api-key", in_=APIKeyIn.header),

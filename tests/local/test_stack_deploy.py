@@ -60,7 +60,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         rmtree(build, ignore_errors=True)
         build.mkdir(parents=True)
 
-    for name in ("functions/videodb/upload/app.py", "layers/shared/Makefile", "template.yaml"):
+    for name in ("functions/videodb/upload/app.py", "layers/shared/Makefile", "template.yaml", "tools/sam.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     monkeypatch.setattr(deploy, "ROOT", tmp_path)
@@ -79,7 +79,14 @@ def test_what_is_unchanged_is_not_built_again(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", ["functions/videodb/upload/app.py", "layers/shared/Makefile", "layers/shared/new.py", "template.yaml"]
+    "changed",
+    [
+        "functions/videodb/upload/app.py",
+        "layers/shared/Makefile",
+        "layers/shared/new.py",
+        "template.yaml",
+        "tools/sam.txt",
+    ],
 )
 def test_whatever_is_changed_is_built_again(project: Path, changed: str) -> None:
     (project / changed).write_text("changed")

@@ -3,25 +3,16 @@
 from typing import Any
 
 import pytest
-from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
-from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from local import routes
-from tests.cloudformation import ROOT, of_type
+from tests.cloudformation import of_type
+from tests.translation import translated
 
 
 @pytest.fixture(scope="module")
 def body() -> dict[str, Any]:
     """The OpenAPI body that SAM's transform writes for template.yaml."""
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    for resource in template["Resources"].values():  # the transform asks for what `sam package` puts there
-        for uri in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
-            resource["Properties"][uri] = "s3://bucket/key"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        processed = Translator({}, Parser()).translate(template, {})
-    [api] = [r for r in processed["Resources"].values() if r["Type"] == "AWS::ApiGatewayV2::Api"]
+    [api] = [r for r in translated()["Resources"].values() if r["Type"] == "AWS::ApiGatewayV2::Api"]
     found: dict[str, Any] = api["Properties"]["Body"]
     return found
 
