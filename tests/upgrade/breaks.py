@@ -7,7 +7,7 @@ goes that holds something. Functions, roles and the like may come and go.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tests.upgrade.translated import Template
+from tests.translation import Template
 
 HOLDS: Mapping[str, str] = {
     "AWS::ApiGatewayV2::Api": "the address that platforms were given",

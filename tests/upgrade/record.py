@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.cloudformation import ROOT
+from tests.translation import translated
 from tests.upgrade import contracts
 from tests.upgrade.breaks import breaks
-from tests.upgrade.translated import ours
 
 BASELINE = Path(__file__).with_name("baseline.json")
 CONTRACTS = Path(__file__).with_name("contracts.json")
@@ -26,7 +26,7 @@ def main() -> None:
     if parser.parse_args().what == "contracts":
         _write(CONTRACTS, contracts.current())
         return
-    last, template = baseline(), ours()
+    last, template = baseline(), translated()
     if last and (found := breaks(last["template"], template)):
         sys.exit("\n".join([f"This template cannot be deployed over release {last['release']}:", *found]))
     _write(BASELINE, {"release": version(), "template": template})

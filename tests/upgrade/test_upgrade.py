@@ -12,9 +12,9 @@ import pytest
 from video_jobs import versions
 
 from tests.cloudformation import ROOT
+from tests.translation import Template, translated
 from tests.upgrade import contracts, record
 from tests.upgrade.breaks import HOLDS, breaks
-from tests.upgrade.translated import Template, ours, translated
 
 RELEASE = """
 Transform: AWS::Serverless-2016-10-31
@@ -388,7 +388,7 @@ def test_each_thing_that_goes_wrong_is_named_by_itself(release: Template) -> Non
 
 
 def test_our_own_template_can_be_deployed_over_itself() -> None:
-    assert breaks(ours(), ours()) == []
+    assert breaks(translated(), translated()) == []
 
 
 def test_every_type_of_our_template_that_holds_something_is_known() -> None:
@@ -405,7 +405,7 @@ def test_every_type_of_our_template_that_holds_something_is_known() -> None:
         "AWS::SQS::QueuePolicy",
         "AWS::Scheduler::Schedule",
     )
-    kinds = {resource["Type"] for resource in ours()["Resources"].values()}
+    kinds = {resource["Type"] for resource in translated()["Resources"].values()}
     assert [kind for kind in sorted(kinds) if kind not in HOLDS and not kind.startswith(holds_nothing)] == []
 
 
@@ -418,7 +418,7 @@ def test_this_release_can_be_deployed_over_the_last_one() -> None:
             "Record it: python -m tests.upgrade.record baseline"
         )
         return
-    assert breaks(last["template"], ours()) == []
+    assert breaks(last["template"], translated()) == []
 
 
 def test_a_release_is_recorded_and_the_next_one_compared_with_it(
