@@ -20,7 +20,7 @@ from local.platforms.apsaravideo.server import ACCESS_KEYS
 from local.platforms.courier import Delivery
 from local.platforms.simulated import SimulatedPlatforms
 
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 KEY = "demo"  # of TwelveLabs and api.video: the simulated ones take any
 SOURCES = ("url", "video_url", "source", "UploadURLs")  # the names that the platforms have for a source's URL
 

@@ -9,9 +9,18 @@ from urllib.parse import quote
 import urllib3
 from video_jobs.api.views import EventPage, EventView, JobPage, JobSummary, JobView
 
-TIMEOUT_SECONDS = 20
-PATIENT = urllib3.Retry(
-    total=2, allowed_methods=None, status_forcelist=[502, 503, 504], backoff_factor=0.2, raise_on_status=False
+TIMEOUT_SECONDS = 30
+"""As an API Gateway has it, times how slow the machine is."""
+FIRST_TIMEOUT_SECONDS = 120
+"""Before that is known."""
+# every call may come twice: those that make something have an Idempotency-Key
+RETRY = urllib3.Retry(
+    total=6,
+    allowed_methods=None,
+    status_forcelist=[502, 503, 504],
+    backoff_factor=0.2,
+    backoff_max=5,
+    raise_on_status=False,
 )
 
 
@@ -20,10 +29,13 @@ class ApiError(Exception):
 
 
 class JobsApi:
+    """`slowness`: how many times longer than usual this machine takes."""
+
     def __init__(self, url: str, key: str) -> None:
+        self.slowness: float | None = None
         self._url = url
         self._headers = {"x-api-key": key, "content-type": "application/json"}
-        self._connections = urllib3.PoolManager(timeout=TIMEOUT_SECONDS)
+        self._connections = urllib3.PoolManager()
 
     def probe(self) -> None:
         """Raises ApiError if it does not list jobs."""
@@ -36,45 +48,32 @@ class JobsApi:
         )
         return JobView.model_validate_json(body)
 
-    def job(self, job_id: str) -> JobView:
-        return JobView.model_validate_json(self._call("GET", f"/jobs/{job_id}", expected=HTTPStatus.OK))
+    def job(self, job_id: str) -> JobView | None:
+        """None: there is none, or no more."""
+        answer = self._send("GET", f"/jobs/{job_id}")
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        return JobView.model_validate_json(_expected(answer, HTTPStatus.OK, f"GET /jobs/{job_id}"))
 
-    def ended(self, batch: str) -> set[str]:
-        """The ids of the jobs of a batch that have ended. Like every list this one may be a moment behind."""
-        return {job.job_id for job in self._list(f"batch={quote(batch)}") if job.status.ended}
-
-    def job_ids(self, provider: str) -> set[str]:
-        """Of all its jobs."""
-        return {job.job_id for job in self._list(f"provider={provider}")}
+    def jobs(self) -> dict[str, JobSummary]:
+        """All jobs, by their ids. Like every list this one may be a moment behind."""
+        return {job.job_id: job for job in self._list()}
 
     def events(self, job_id: str) -> list[EventView]:
         """The first hundred."""
         body = self._call("GET", f"/jobs/{job_id}/events?limit=100", expected=HTTPStatus.OK)
         return EventPage.model_validate_json(body).events
 
-    def retry(self, job_id: str) -> JobView:
-        """Sent once: a second one would find a job that has not failed."""
-        answer = self._call("POST", f"/jobs/{job_id}/retry", expected=HTTPStatus.OK, retries=urllib3.Retry(0))
-        return JobView.model_validate_json(answer)
-
-    def cancel(self, job_id: str) -> JobView:
-        """Of an open job: an ended one would be deleted."""
-        return JobView.model_validate_json(self._call("DELETE", f"/jobs/{job_id}", expected=HTTPStatus.OK))
-
-    def _list(self, query: str) -> Iterator[JobSummary]:
+    def _list(self) -> Iterator[JobSummary]:
         cursor: str | None = ""
         while cursor is not None:
-            path = f"/jobs?limit=100&{query}" + (f"&cursor={quote(cursor)}" if cursor else "")
+            path = "/jobs?limit=100" + (f"&cursor={quote(cursor)}" if cursor else "")
             page = JobPage.model_validate_json(self._call("GET", path, expected=HTTPStatus.OK))
             yield from page.jobs
             cursor = page.cursor
 
     def _call(self, method: str, path: str, *, expected: HTTPStatus, **details: Any) -> bytes:
-        answer = self._send(method, path, **details)
-        if answer.status != expected:
-            said = answer.data[:200].decode(errors="replace")
-            raise ApiError(f"{method} {path} was answered {answer.status}, not {expected.value}: {said}")
-        return answer.data
+        return _expected(self._send(method, path, **details), expected, f"{method} {path}")
 
     def _send(
         self,
@@ -83,12 +82,23 @@ class JobsApi:
         *,
         request: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-        retries: urllib3.Retry = PATIENT,
     ) -> urllib3.BaseHTTPResponse:
-        body = None if request is None else json.dumps(request)
         try:
             return self._connections.request(
-                method, self._url + path, body=body, headers=self._headers | dict(headers or {}), retries=retries
+                method,
+                self._url + path,
+                body=None if request is None else json.dumps(request),
+                headers=self._headers | dict(headers or {}),
+                timeout=TIMEOUT_SECONDS * self.slowness if self.slowness else FIRST_TIMEOUT_SECONDS,
+                retries=RETRY,
             )
         except urllib3.exceptions.HTTPError as error:
-            raise ApiError(f"{method} {path} was not answered: {type(error).__name__}") from error
+            reason = getattr(error, "reason", None) or error
+            raise ApiError(f"{method} {path} was not answered: {type(reason).__name__}") from error
+
+
+def _expected(answer: urllib3.BaseHTTPResponse, status: HTTPStatus, call: str) -> bytes:
+    if answer.status != status:
+        said = answer.data[:200].decode(errors="replace")
+        raise ApiError(f"{call} was answered {answer.status}, not {status.value}: {said}")
+    return answer.data

@@ -1,21 +1,22 @@
-"""The demo where nothing can move: a line for each thing that happens."""
+"""The demo where nothing can be drawn over: a line for each thing that happens, when it happens."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import shorten
 
 from rich.console import Console
-from video_jobs.api.views import StepView
 from video_jobs.jobs import StepStatus
 
-from local.demo import verdict
-from local.demo.report import NAME_COLUMNS, PLATFORM_COLUMNS, duration
-from local.demo.scenarios import platform_of
-from local.demo.verdict import Run
+from local.demo.report import duration
+from local.demo.scenarios import PLATFORMS, platform_of
+from local.demo.verdict import Finding, Run, Verdict, standing
 
-ENDED = (StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED)
-
-type Standing = tuple[StepStatus, int]
-"""How a step stands, at which attempt."""
+QUIET_SECONDS = 10.0
+"""After so long without a line there is one that says what is being waited for."""
+NAMED = 3
+"""How many of those that are waited for it names."""
+LONGEST_REASON = 50
+NAMES = {platform.provider: platform.name for platform in PLATFORMS}
 
 
 @contextmanager
@@ -29,40 +30,84 @@ def stages(console: Console, clock: Callable[[], float]) -> Iterator[Callable[[s
 
 
 @contextmanager
-def board(console: Console, runs: Sequence[Run], clock: Callable[[], float]) -> Iterator[Callable[[], None]]:
+def board(
+    console: Console, runs: Sequence[Run], findings: Sequence[Finding], clock: Callable[[], float]
+) -> Iterator[Callable[[], None]]:
     """Gives what to call when something may have changed."""
-    told: dict[tuple[str, str], Standing] = {}
-    over: set[str] = set()
+    news, last = News(runs, findings), clock()
     console.print()
 
     def show() -> None:
-        for run in runs:
-            whose = f"{platform_of(run.scenario).name:{PLATFORM_COLUMNS}}  {run.scenario.name:{NAME_COLUMNS}}"
-            for words in news(run, told, over):
-                console.print(f"{clock():6.1f} s  {whose}  {words}", soft_wrap=True)
+        nonlocal last
+        lines = list(news())
+        if not lines and clock() - last > QUIET_SECONDS:
+            lines = [waiting(runs, findings)]
+        for line in lines:
+            console.print(f"{clock():6.1f} s  {line}", soft_wrap=True)
+            last = clock()
 
     yield show
 
 
-def news(run: Run, told: dict[tuple[str, str], Standing], over: set[str]) -> Iterator[str]:
-    """What is worth a line and was not told before; what is told is noted in `told` and `over`."""
-    scenario = run.scenario
-    for step in run.job.steps if run.job else ():
-        key, standing = (scenario.key, step.name), (step.status, step.attempt)
-        if told.get(key) != standing and (words := _words(step)):
-            yield words
-        told[key] = standing
-    if run.job and run.over and scenario.key not in over:
-        over.add(scenario.key)
-        well = "" if not verdict.of_job(run) else ", which is not as it should be"
-        yield f"{run.job.status} after {duration(run.job)}{well}"
+class News:
+    """What is worth a line and was not said before."""
+
+    def __init__(self, runs: Sequence[Run], findings: Sequence[Finding]) -> None:
+        self._runs = runs
+        self._findings = findings
+        self._settled: set[Run | Finding] = set()
+        self._steps: set[tuple[str, str, StepStatus, int]] = set()
+
+    def __call__(self) -> Iterator[str]:
+        for found in self._findings:
+            if found.verdict.is_settled and found not in self._settled:
+                self._settled.add(found)
+                yield settled(f"{NAMES[found.provider]}, {found.name}", found.proves, found.verdict)
+        for run in self._runs:
+            yield from self._of(run)
+
+    def _of(self, run: Run) -> Iterator[str]:
+        if run.job is None or run in self._settled:
+            return
+        if run.over:
+            self._settled.add(run)
+            proves = f"{run.job.status} in {duration(run.job)}; {run.scenario.proves}"
+            yield settled(name(run), proves, run.verdict)
+            return
+        for step in run.job.steps:
+            key = (run.scenario.key, step.name, step.status, step.attempt)
+            if key in self._steps:
+                continue
+            self._steps.add(key)
+            if step.status == StepStatus.QUEUED and step.error:
+                yield f"… {name(run)}: {step.name} is tried again: {shorten(step.error.message, LONGEST_REASON)}"
+            elif step.status == StepStatus.SUCCEEDED and step is not run.job.steps[-1]:
+                yield f"… {name(run)}: {step.name} succeeded"
 
 
-def _words(step: StepView) -> str | None:
-    attempt = f" (attempt {step.attempt})" if step.attempt > 1 else ""
-    if step.status in ENDED:
-        why = f": {step.error.message}" if step.error else ""
-        return f"{step.name} {step.status}{attempt}{why}"
-    if step.status == StepStatus.QUEUED and step.error:
-        return f"{step.name} will be tried again: {step.error.message}"
-    return None
+def name(run: Run) -> str:
+    return f"{platform_of(run.scenario).name} {run.scenario.name}"
+
+
+def settled(what: str, proves: str, verdict: Verdict) -> str:
+    return f"✓ {what}: {proves}" if verdict.is_good else f"✗ {what}: {'; '.join(verdict.differences)}"
+
+
+def waiting(runs: Sequence[Run], findings: Sequence[Finding]) -> str:
+    """Who keeps the demo waiting, and how the first of them stand."""
+    open_ = [
+        *(f"{name(run)} ({_what_for(run)})" for run in runs if not run.over),
+        *(
+            f"{NAMES[found.provider]}, {found.name} ({found.verdict.missing[0]})"
+            for found in findings
+            if not found.verdict.is_settled
+        ),
+    ]
+    more = ["…"] if len(open_) > NAMED else []
+    return f"… waiting for {len(open_)}: {', '.join([*open_[:NAMED], *more])}"
+
+
+def _what_for(run: Run) -> str:
+    if run.job and not run.job.status.ended:
+        return standing(run.job)
+    return run.verdict.missing[0]

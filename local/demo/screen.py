@@ -12,21 +12,22 @@ from rich.text import Text
 
 from local.demo import lines, terminal
 from local.demo.report import WIDE, Report, print_conclusion, print_report
-from local.demo.verdict import Run
+from local.demo.verdict import Finding, Run
 
 INTRODUCTION = """\
 The whole stack on this machine: template.yaml, deployed by the real SAM CLI into an emulated AWS, and four simulated
-platforms that fail, falter and keep silent. Callbacks are fast, checks are certain: no job may be lost.
+platforms that fail, repeat themselves and keep silent. Callbacks are fast, polling is certain: no job may be lost.
 """
 
 
 class Screen:
     """`moves`: whether lines can be drawn over."""
 
-    def __init__(self, console: Console, *, moves: bool) -> None:
+    def __init__(self, console: Console, *, moves: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console
         self.moves = moves
-        self._began = time.monotonic()
+        self._time = clock
+        self._began = clock()
 
     def introduce(self) -> None:
         self.console.print(Text("video-jobs", "bold"))
@@ -40,21 +41,23 @@ class Screen:
         """Gives what to call when something begins, with what that is."""
         return terminal.stages(self.console) if self.moves else lines.stages(self.console, self._clock)
 
-    def board(self, runs: Sequence[Run]) -> AbstractContextManager[Callable[[], None]]:
-        """Gives what to call when jobs may have changed."""
-        return terminal.board(self.console, runs) if self.moves else lines.board(self.console, runs, self._clock)
+    def board(self, runs: Sequence[Run], findings: Sequence[Finding]) -> AbstractContextManager[Callable[[], None]]:
+        """Gives what to call when something may have changed."""
+        if self.moves:
+            return terminal.board(self.console, runs, findings)
+        return lines.board(self.console, runs, findings, self._clock)
 
     def _clock(self) -> float:
-        return time.monotonic() - self._began
+        return self._time() - self._began
 
     def report(self, report: Report) -> None:
         self.console.print()
         print_report(self.console, report)
         self.console.print()
 
-    def conclude(self, report: Report, *, logs: str) -> None:
+    def conclude(self, report: Report) -> None:
         self.console.print()
-        print_conclusion(self.console, report, logs=logs)
+        print_conclusion(self.console, report)
 
 
 def screen() -> Screen:

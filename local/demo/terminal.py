@@ -14,14 +14,13 @@ from rich.text import Text
 from video_jobs.api.views import StepView
 from video_jobs.jobs import StepStatus
 
-from local.demo import verdict
 from local.demo.report import BAD, GOOD, NAME_COLUMNS, PLATFORM_COLUMNS, duration, marks
 from local.demo.scenario import Platform
 from local.demo.scenarios import PLATFORMS, platform_of
-from local.demo.verdict import Run
+from local.demo.verdict import Finding, Run
 
 FRAMES_A_SECOND = 8
-ROOM_FOR_WORDS = 110  # columns
+ROOM_FOR_WORDS = 120  # columns
 LINES_AROUND = 5  # the board's head, the platforms and the progress bar with the line above them, and the cursor's own
 STANDING_COLUMNS = 25
 STAGE_COLUMNS = 60
@@ -88,11 +87,11 @@ def stages(console: Console) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def board(console: Console, runs: Sequence[Run]) -> Iterator[Callable[[], None]]:
+def board(console: Console, runs: Sequence[Run], findings: Sequence[Finding]) -> Iterator[Callable[[], None]]:
     """Shows the jobs as they are at each moment; nothing has to be called."""
     console.print()
     with Live(
-        Board(runs),
+        Board(runs, findings),
         console=console,
         refresh_per_second=FRAMES_A_SECOND,
         transient=True,
@@ -104,8 +103,9 @@ def board(console: Console, runs: Sequence[Run]) -> Iterator[Callable[[], None]]
 class Board:
     """A row for each job, how many of each platform have ended, a progress bar over all."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], findings: Sequence[Finding] = ()) -> None:
         self._runs = runs
+        self._findings = findings
         self._began = time.monotonic()
         self._spinner = Spinner("dots", style="cyan")
 
@@ -128,7 +128,7 @@ class Board:
         table.add_column("how it stands", width=STANDING_COLUMNS, no_wrap=True)
         table.add_column("time", width=6, justify="right", no_wrap=True)
         if wide:
-            table.add_column(" what it shows", no_wrap=True)
+            table.add_column(" what it proves", no_wrap=True)
         return table
 
     def _row(self, run: Run, *, wide: bool) -> Iterator[RenderableType]:
@@ -139,14 +139,14 @@ class Board:
         yield standing(platform, run)
         yield Text(duration(run.job, until=datetime.now(UTC)), "" if run.over else "dim")
         if wide:
-            yield Text(f" {run.scenario.shows}", "dim")
+            yield Text(f" {run.scenario.proves}", "dim")
 
     def _mark(self, run: Run) -> RenderableType:
         if run.job is None:
             return ""
         if not run.over:
             return self._spinner
-        return BAD if verdict.of_job(run) else GOOD
+        return GOOD if run.verdict.is_good else BAD
 
     def _platforms(self) -> Text:
         return Text("   ").join(self._ended(platform) for platform in PLATFORMS)
@@ -163,6 +163,8 @@ class Board:
         line.add_column(ratio=1)
         line.add_column(no_wrap=True)
         words = f"{over} of {len(self._runs)} jobs have ended, {time.monotonic() - self._began:.0f} s"
+        if over == len(self._runs) and (open_ := [found for found in self._findings if not found.verdict.is_settled]):
+            words = f"waiting for {len(open_)} {open_[0].name}"
         bar = ProgressBar(total=len(self._runs), completed=done, complete_style="cyan", finished_style="green")
         line.add_row(bar, words)
         return line
@@ -173,7 +175,9 @@ def standing(platform: Platform, run: Run) -> Text:
     if run.job is None:
         return Text()
     if run.over:
-        return marks(run.job, wide=True)
+        return marks(run.job)
+    if run.job.status.ended:
+        return Text("ended; evidence", "dim")
     at = min(run.job.steps, key=lambda step: (step.status in DONE, step.status == StepStatus.WAITING))
     return Text.assemble(f"{platform.steps[at.name]} ", step_words(at))
 

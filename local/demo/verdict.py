@@ -1,151 +1,162 @@
-"""Whether a job ended as it should: what was expected of it against what was seen. No I/O."""
+"""Whether a job became what it should: what was expected of it against what was seen. No I/O.
+
+A verdict is about outcomes, never about how fast the machine was. Which of two right ways found an end, how one of a
+platform's tries was answered, and how many attempts more a slow machine needed make no difference.
+"""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from video_jobs.api.views import EventView, JobView
-from video_jobs.jobs import JobStatus
+from video_jobs.api.views import EventView, JobSummary, JobView
+from video_jobs.jobs import StepStatus
 
 from local.demo.elsewhere import Asked
 from local.demo.scenario import Provider, Scenario
 from local.platforms.courier import Delivery
 from local.receiver import Told
 
+ENDED = (StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED)
 VIDEODB_IDS = ("id", "scene_index_id", "scene_collection_id")  # in a step's result: of what the step made
-COUNTED = ("recorded", "adopted")
-PROGRESS_SLACK = 0.001  # progress is rounded
 
 
-class Row(StrEnum):
-    """What else is looked at on every platform, besides the demo's jobs."""
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One sentence for each thing that differs. None: all is as it should be."""
 
-    FORGED = "Forged callbacks refused"
-    UNNEEDED = "Unneeded events ignored"
-    ADOPTED = "Begun elsewhere, adopted"
-    ALONE = "No job too many"
+    wrong: Sequence[str] = field(default_factory=list)
+    """What no time will mend."""
+    missing: Sequence[str] = field(default_factory=list)
+    """What may still come."""
+
+    @property
+    def is_good(self) -> bool:
+        return not self.wrong and not self.missing
+
+    @property
+    def is_settled(self) -> bool:
+        return bool(self.wrong) or not self.missing
+
+    @property
+    def differences(self) -> Sequence[str]:
+        """For people, once nobody waits any more."""
+        return [*self.wrong, *(f"not finished yet: {sentence}" for sentence in self.missing)]
+
+    def and_then(self, other: "Verdict") -> "Verdict":
+        return Verdict(wrong=[*self.wrong, *other.wrong], missing=[*self.missing, *other.missing])
+
+
+GOOD = Verdict()
+UNSENT = Verdict(missing=["it was not sent"])
 
 
 @dataclass(eq=False, kw_only=True)
 class Run:
-    """A scenario, and how its job stands; `job` is None until it was sent."""
+    """A scenario, its job as it was last seen, and what is thought of it. `job` is None until it was sent."""
 
     scenario: Scenario
     job: JobView | None = None
-    failed_first: str | None = None
-    """The code with which it failed before it was retried by hand."""
-
-    @property
-    def must_be_retried(self) -> bool:
-        ended = self.job is not None and self.job.status.ended
-        return ended and self.scenario.fails_first is not None and self.failed_first is None
-
-    @property
-    def must_be_canceled(self) -> bool:
-        """Whether it has come as far as it ever will, with something to play."""
-        if self.scenario.stays_at is None or self.job is None or self.job.status.ended:
-            return False
-        last = self.job.steps[-1]
-        return (last.progress or 0.0) >= self.scenario.stays_at - PROGRESS_SLACK and _is_playable(last.result)
+    verdict: Verdict = UNSENT
 
     @property
     def over(self) -> bool:
-        if self.job is None or not self.job.status.ended or self.must_be_retried:
-            return False
-        return not (self.scenario.recovers and self.job.status == JobStatus.FAILED)
-
-
-def _is_playable(result: Mapping[str, Any] | None) -> bool:
-    return bool(result and result.get("playable"))
+        """Whether nothing more is to come."""
+        return self.verdict.is_settled
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What can be seen of a job besides the job itself; of deliveries and what was asked, everybody's."""
+    """What can be seen around a job without asking the stack; of deliveries and what was asked, everybody's."""
 
-    events: Sequence[EventView]
-    deliveries: Sequence[Delivery]
-    asked: Sequence[Asked]
-    told: Sequence[Told]
-    """Its ends, as somebody was told of them."""
-    unreadable: int
+    deliveries: Sequence[Delivery] = ()
+    asked: Sequence[Asked] = ()
+    notifications: Sequence[Told] = ()
+    """Of the job's ends, each verified."""
+    unreadable: int = 0
     """Its callbacks among the dead letters."""
     made: int | None = None
     """How many things the platform has made of its source; None if nobody asked."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """A job in the end. No differences: it ended as it should."""
-
-    run: Run
-    events: Sequence[EventView]
-    differences: Sequence[str]
-
-    @property
-    def callbacks(self) -> int:
-        """How many callbacks told something that was not known yet."""
-        return sum(event.via == "callback" and event.outcome in COUNTED for event in self.events)
-
-    @property
-    def checks(self) -> int:
-        """Of how many steps the end was read from the platform's own status."""
-        return sum(event.via == "check" and event.outcome == "recorded" for event in self.events)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notices:
-    """How many ends somebody was told of, how many of these more than once, and what he could not verify."""
-
-    told: int
-    told_again: int
-    refused: int
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class Finding:
-    """What was found on a platform that is about no job of the demo; true if there are no differences."""
+    """What must be true of a platform besides the demo's own jobs."""
 
     provider: Provider
-    row: Row
-    differences: Sequence[str]
-    count: int = 1
+    name: str
+    """In at most 19 columns, as a file's."""
+    proves: str
+    """As a scenario's."""
+    verdict: Verdict
+    begun: str = ""
+    """What was begun elsewhere: the platform's id of it, or the job's if we gave it a URL to call back."""
 
 
-def of_job(run: Run) -> list[str]:
-    """How the job differs from what its scenario says, one sentence each; empty: it does not."""
+def of_job(run: Run) -> Verdict:
+    """How it stands, or how it ended."""
     scenario, job = run.scenario, run.job
     if job is None:
-        return ["it was never sent"]
-    if not run.over:
-        return [f"it was still {job.status} when the time was up: {_standing(job)}"]
-    return [
+        return UNSENT
+    if not job.status.ended:
+        return Verdict(missing=[f"the job is {job.status}: {standing(job)}"])
+    wrong = [
         *differs("the job", scenario.ends, job.status),
         *differs("its steps", "/".join(scenario.steps), "/".join(step.status for step in job.steps)),
         *differs("its error", scenario.error, job.error.code if job.error else None),
+        *_unexplained(job),
         *_attempts(scenario, job),
-        *differs("its first error", scenario.fails_first, run.failed_first),
-        *_playable(scenario, job),
     ]
+    return Verdict(wrong=wrong)
 
 
-def of_evidence(run: Run, seen: Seen) -> list[str]:
-    """How what was seen around the job differs from what its scenario says."""
+def of_surroundings(run: Run, seen: Seen) -> Verdict:
+    """Whether its end was announced once, and the platform was asked for what it should be, and for no more."""
     if run.job is None:
-        return []
-    scenario = run.scenario
-    return [
-        *_told(scenario, seen),
-        *_notices(scenario, seen),
-        *_callbacks(scenario, seen),
-        *_asked(run, seen),
-        *_copies(run, run.job, seen),
-        *differs("its callbacks among the dead letters", scenario.unreadable or 0, seen.unreadable),
-        *_made(scenario, seen),
-    ]
+        return UNSENT
+    return (
+        _announced(run.scenario, seen.notifications)
+        .and_then(Verdict(wrong=[*_unasked(run, seen.asked), *_made(run.scenario, seen.made)]))
+        .and_then(_doubled(run, seen.deliveries))
+        .and_then(_unreadable(run.scenario, seen.unreadable))
+    )
+
+
+def of_archive(run: Run, events: Sequence[EventView], deliveries: Iterable[Delivery]) -> Verdict:
+    """Whether the archive holds every callback that the platform was told is accepted, and each of them once."""
+    if run.job is None:
+        return UNSENT
+    callbacks = Counter(event.body for event in events if event.via == "callback")
+    archived = {event.body for event in events}  # a poll may have said the same, and first
+    accepted = {
+        delivery.body.decode(errors="replace")
+        for delivery in ours(run.job, deliveries)
+        if delivery.status == HTTPStatus.OK
+    }
+    wrong = [f"a callback is archived {times} times" for times in callbacks.values() if times > 1]
+    if not run.scenario.callbacks:
+        wrong += differs("callbacks in its archive", 0, callbacks.total())
+    lost = len(accepted - archived)
+    return Verdict(wrong=wrong, missing=[f"{lost} accepted callbacks are not in its archive"] if lost else [])
+
+
+def of_work_begun_elsewhere(begun: str, jobs: Sequence[JobSummary]) -> Verdict:
+    """Whether there is one job of it, and no other job that nobody asked for. `jobs`: whole, where they have ended."""
+    if not jobs:
+        return Verdict(missing=["no callback has made a job of it"])
+    if len(jobs) > 1:
+        return Verdict(missing=[f"{len(jobs)} jobs that nobody asked for, where 1 was expected"])
+    [job] = jobs
+    if not isinstance(job, JobView):
+        return Verdict(missing=[f"its job is {job.status}"])
+    return Verdict(
+        wrong=[
+            *differs("the job of it", "succeeded", job.status),
+            *differs("adopted", True, job.adopted),
+            *differs("whose work it is", True, begun in (job.job_id, job.steps[-1].platform_job_id)),
+        ]
+    )
 
 
 def differs(what: str, expected: object, found: object) -> Iterator[str]:
@@ -153,53 +164,42 @@ def differs(what: str, expected: object, found: object) -> Iterator[str]:
         yield f"{what}: {found}, where {expected} was expected"
 
 
-def _standing(job: JobView) -> str:
-    return ", ".join(f"{step.name} {step.status}" for step in job.steps)
+def standing(job: JobView) -> str:
+    """The step that it is at."""
+    step = next((step for step in job.steps if step.status not in ENDED), job.steps[-1])
+    return f"{step.name} {step.status}" + (f", attempt {step.attempt}" if step.attempt > 1 else "")
+
+
+def ours(job: JobView, deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Callbacks that name what the platform made for the job."""
+    names = [made.encode() for made in _ids(job)]
+    return [delivery for delivery in deliveries if any(name in delivery.body for name in names)]
+
+
+def _unexplained(job: JobView) -> Iterator[str]:
+    if job.error and not (job.error.message and job.error.cause and job.error.action):
+        yield "its error has no message, no cause or no action"
 
 
 def _attempts(scenario: Scenario, job: JobView) -> Iterator[str]:
     found = {step.name: step.attempt for step in job.steps}
-    for step, attempts in scenario.attempts.items():
-        yield from differs(f"attempts at {step}", attempts, found.get(step))
+    for step, fewest in scenario.attempts.items():
+        if found.get(step, 0) < fewest:
+            yield f"attempts at {step}: {found.get(step, 0)}, where at least {fewest} were expected"
 
 
-def _playable(scenario: Scenario, job: JobView) -> Iterator[str]:
-    """What stays where it is was to be used all the same."""
-    if scenario.stays_at is None:
-        return
-    last = job.steps[-1]
-    yield from differs("its progress", scenario.stays_at, last.progress)
-    yield from differs("playable", True, _is_playable(last.result))
+def _announced(scenario: Scenario, notifications: Sequence[Told]) -> Verdict:
+    """A job ends once, and however often that is sent, it has one id."""
+    if not notifications:
+        return Verdict(missing=["no notification of its end has come"])
+    kinds = [notification.kind for notification in notifications]
+    return Verdict(wrong=list(differs("the ends that were announced", [f"job.{scenario.ends}"], kinds)))
 
 
-def _told(scenario: Scenario, seen: Seen) -> Iterator[str]:
-    for step, via in scenario.told.items():
-        ways = {event.via for event in seen.events if event.callback == f"{scenario.provider}/{step}"}
-        yield from differs(f"the end of {step} was told by", via, ", ".join(sorted(ways)) or "nothing")
-
-
-def _notices(scenario: Scenario, seen: Seen) -> Iterator[str]:
-    """A job ends once; twice, if it was tried again, or if the platform took its failure back (or was fast enough)."""
-    kinds = [told.kind for told in sorted(seen.told, key=lambda told: told.moment)]
-    last = [f"job.{scenario.ends}"]
-    expected = ["job.failed", *last] if scenario.fails_first or (scenario.recovers and len(kinds) > 1) else last
-    yield from differs("the ends that were told", expected, kinds)
-    for moment, ids in Counter(told.moment for told in seen.told).items():
-        yield from differs(f"ids of the end of {moment}", 1, ids)
-
-
-def _callbacks(scenario: Scenario, seen: Seen) -> Iterator[str]:
-    outcomes = [event.outcome for event in seen.events if event.via == "callback"]
-    ignored = outcomes.count("ignored")
-    yield from differs("archived callbacks that no step waits for", scenario.ignored, ignored)
-    if scenario.callbacks is not None:
-        yield from differs("archived callbacks", scenario.callbacks, len(outcomes) - ignored)
-
-
-def _asked(run: Run, seen: Seen) -> Iterator[str]:
-    ours = [asked.fields for asked in seen.asked if _is_about(run, asked)]
+def _unasked(run: Run, asked: Sequence[Asked]) -> Iterator[str]:
+    bodies = [one.fields for one in asked if _is_about(run, one)]
     for fields in run.scenario.asked:
-        if not any(_has(body, fields) for body in ours):
+        if not any(_has(body, fields) for body in bodies):
             yield f"the platform was not asked with {dict(fields)}"
 
 
@@ -213,20 +213,22 @@ def _has(body: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
     return all(body.get(name) == value for name, value in fields.items())
 
 
-def _copies(run: Run, job: JobView, seen: Seen) -> Iterator[str]:
-    """A callback is what has a body of its own, and names what the platform made for the job."""
-    if run.scenario.copies is None:
-        return
-    names = [made.encode() for made in _ids(job)]
-    ours = [delivery for delivery in seen.deliveries if any(name in delivery.body for name in names)]
-    for delivery in ours:
-        yield from differs("one of its callbacks was answered", HTTPStatus.OK.value, delivery.status)
-    sent = Counter(delivery.body for delivery in ours)
-    expected = len(run.scenario.plan) if run.scenario.callbacks is None else run.scenario.callbacks
-    yield from differs("different callbacks that were sent", expected, len(sent))
-    fewest = min(sent.values(), default=0)
-    if fewest < run.scenario.copies:
-        yield f"one of its callbacks was sent: {fewest}, where at least {run.scenario.copies} was expected"
+def _made(scenario: Scenario, made: int | None) -> Iterator[str]:
+    if scenario.made is not None:
+        yield from differs("made of its source", scenario.made, made)
+
+
+def _doubled(run: Run, deliveries: Iterable[Delivery]) -> Verdict:
+    """However it was answered: that the archive holds it once is what is to be seen."""
+    if not run.scenario.doubled or (run.job and any(one.attempt > 1 for one in ours(run.job, deliveries))):
+        return GOOD
+    return Verdict(missing=["the platform has not sent any of its callbacks again"])
+
+
+def _unreadable(scenario: Scenario, found: int) -> Verdict:
+    if scenario.unreadable and not found:
+        return Verdict(missing=["its unreadable callback is not among the dead letters"])
+    return Verdict(wrong=[] if scenario.unreadable else list(differs("its callbacks among the dead letters", 0, found)))
 
 
 def _ids(job: JobView) -> set[str]:
@@ -235,8 +237,3 @@ def _ids(job: JobView) -> set[str]:
     made = [result.get(name) for result in results for name in VIDEODB_IDS]
     asked = [step.platform_job_id for step in job.steps if job.provider != "videodb"]
     return {found for found in (*made, *asked) if isinstance(found, str)}
-
-
-def _made(scenario: Scenario, seen: Seen) -> Iterator[str]:
-    if scenario.made is not None:
-        yield from differs("made of its source", scenario.made, seen.made)

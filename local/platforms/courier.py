@@ -12,8 +12,7 @@ import urllib3
 
 from local.platforms.knobs import Knobs
 
-TIMEOUT_SECONDS = 5.0
-# more than asyncio's own six: receivers that take their five seconds must not hold up everybody else's callbacks
+# more than asyncio's own six: receivers that take all of their time must not hold up everybody else's callbacks
 THREADS = 64
 
 
@@ -92,26 +91,31 @@ class Line:
 
 
 class Courier:
-    """Sends callbacks and keeps what became of them."""
+    """Sends callbacks and keeps what became of them.
 
-    def __init__(self, *, patience: float, resend: Resend = Resend()) -> None:
+    `timeout` is how many seconds an answer may take. It, the waits of `resend` and `patience` are the platform's, times
+    `slowness`: how many times longer than usual the machine takes that the receiver runs on.
+    """
+
+    def __init__(self, *, timeout: float, patience: float, resend: Resend = Resend(), slowness: float = 1.0) -> None:
         self.deliveries: list[Delivery] = []
+        self.slowness = slowness
+        self._timeout = timeout
         self._patience = patience
         self._resend = resend
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="callbacks")
-        timeout = urllib3.Timeout(total=TIMEOUT_SECONDS)
-        self._connections = urllib3.PoolManager(retries=False, timeout=timeout, maxsize=THREADS)
+        self._connections = urllib3.PoolManager(retries=False, maxsize=THREADS)
 
     async def deliver(self, callback: Callback, line: Line) -> None:
         await asyncio.sleep(callback.delay)
         line.to_come -= 1
         if callback.reorder and line.to_come:
-            await line.wait_to_be_overtaken(self._patience)
+            await line.wait_to_be_overtaken(self._patience * self.slowness)
         await self._send(callback, attempt=1)
         line.release()
         for attempt in range(2, len(callback.copies) + 1):
             if callback.reorder:
-                await line.wait_to_be_overtaken(self._patience)
+                await line.wait_to_be_overtaken(self._patience * self.slowness)
             await self._send(callback, attempt=attempt)
 
     def close(self) -> None:
@@ -123,7 +127,7 @@ class Courier:
             return
         for resent in range(1 + self._resend.times):
             if resent:
-                await asyncio.sleep(self._resend.wait)
+                await asyncio.sleep(self._resend.wait * self.slowness)
             status = await self._try(callback, body, attempt=attempt, resent=resent)
             if status is not None and self._resend.accepts(status):
                 return
@@ -142,7 +146,14 @@ class Courier:
         # a kept connection that the receiver has just closed would lose a callback that no knob told us to lose
         headers = {"content-type": "application/json", "connection": "close", **signed}
         try:
-            return self._connections.request("POST", url, body=body, headers=headers, redirect=False).status
+            return self._connections.request(
+                "POST",
+                url,
+                body=body,
+                headers=headers,
+                redirect=False,
+                timeout=urllib3.Timeout(total=self._timeout * self.slowness),
+            ).status
         except urllib3.exceptions.HTTPError:
             return None
 

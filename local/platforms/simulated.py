@@ -19,15 +19,26 @@ NO_LIMIT = Rates(uploads=10**6, writes=10**6, reads=10**6)
 class SimulatedPlatforms:
     """VideoDB, TwelveLabs, api.video and ApsaraVideo VOD on loopback, between `with` and its end.
 
-    `pace` is how long each takes for a job, in seconds, give or take a fifth.
+    `pace` is how long each takes for a job, in seconds, give or take a fifth. `slowness` is how many times longer than
+    usual this machine takes for a request (`local.slowness`): the platforms' time-outs are so many times longer.
     """
 
-    def __init__(self, *, pace: float = 0.2) -> None:
+    def __init__(self, *, pace: float = 0.2, slowness: float = 1.0) -> None:
         self.videodb = SimulatedVideoDb(pace=pace)
         self.twelvelabs = SimulatedTwelveLabs(pace=pace)
         self.apivideo = SimulatedApiVideo(pace=pace, rates=NO_LIMIT)
         self.apsaravideo = SimulatedApsaraVideo(pace=pace)
+        self.slowness = slowness
         self._exits = ExitStack()
+
+    @property
+    def slowness(self) -> float:
+        return self.videodb.slowness
+
+    @slowness.setter
+    def slowness(self, times: float) -> None:
+        for platform in self._all:
+            platform.slowness = times
 
     @property
     def urls(self) -> Mapping[str, str]:
@@ -66,9 +77,13 @@ class SimulatedPlatforms:
         twelvelabs.store_secret(found["twelvelabs"], WEBHOOK_SECRET)
         self.twelvelabs.register(found["twelvelabs"].callback_url, WEBHOOK_SECRET)
 
+    @property
+    def _all(self) -> tuple[SimulatedVideoDb, SimulatedTwelveLabs, SimulatedApiVideo, SimulatedApsaraVideo]:
+        return self.videodb, self.twelvelabs, self.apivideo, self.apsaravideo
+
     def __enter__(self) -> Self:
         with ExitStack() as exits:
-            for platform in (self.videodb, self.twelvelabs, self.apivideo, self.apsaravideo):
+            for platform in self._all:
                 exits.enter_context(platform)
             self._exits = exits.pop_all()
         return self

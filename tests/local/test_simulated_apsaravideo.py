@@ -476,7 +476,7 @@ def test_polling_takes_ten_at_once_and_no_less_than_one(asking: Client) -> None:
     ],
 )
 def test_a_job_goes_through_the_documented_statuses(share: float, status: str) -> None:
-    courier = Courier(patience=1)
+    courier = Courier(timeout=1, patience=1)
     studio = Studio(seed=7, pace=1e6, knobs=Knobs(), courier=courier, mailboxes={})
     source = read_source(TALK, Knobs())
     job = studio.upload(source, app_id="app-1000000", user_data=UserData(), transcodes=True)

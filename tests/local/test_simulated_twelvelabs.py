@@ -736,7 +736,7 @@ def test_a_doubled_event_comes_again_with_its_id(told_client: Client, receiver: 
 
 def test_events_that_are_due_together_swap_places(receiver: Receiver) -> None:
     async def send_both() -> None:
-        courier = Courier(patience=LIMIT_SECONDS)
+        courier = Courier(timeout=LIMIT_SECONDS, patience=LIMIT_SECONDS)
         webhooks = Webhooks(courier)
         webhooks.register(receiver.url, SECRET)
         notices = [

@@ -20,6 +20,7 @@ from local.platforms.videodb import BEHAVIOURS, Knobs, SimulatedVideoDb
 from local.platforms.videodb.behaviour import read_source, table
 from local.platforms.videodb.payloads import Kind, failed, uploaded
 
+PATIENT = 60.0  # how many times longer than VideoDB an answer may take here
 LIMIT_SECONDS = 30  # for what takes milliseconds, on a machine that is busy
 EXTENSION = {Kind.VIDEO: "mp4", Kind.AUDIO: "mp3", Kind.IMAGE: "jpg"}
 
@@ -448,6 +449,7 @@ def test_requests_are_kept_as_they_came(lone_client: Client) -> None:
 
 
 def test_a_delivery_is_kept_without_its_query(lone_client: Client, receiver: Receiver) -> None:
+    lone_client.videodb.slowness = PATIENT
     lone_client.upload("private.mp4", callback_url=f"{receiver.url}/upload?token=secret")
     [delivery] = wait_for(lambda: lone_client.videodb.deliveries)
     assert receiver.targets() == ["/upload?token=secret"]
@@ -456,7 +458,7 @@ def test_a_delivery_is_kept_without_its_query(lone_client: Client, receiver: Rec
 
 
 def test_a_callback_that_is_answered_badly_is_not_repeated(lone_client: Client, receiver: Receiver) -> None:
-    receiver.status = 500
+    receiver.status, lone_client.videodb.slowness = 500, PATIENT
     lone_client.upload("talk.mp4", callback_url=f"{receiver.url}/first")
     wait_for(lambda: lone_client.videodb.deliveries)
     lone_client.upload("talk.mp4", callback_url=f"{receiver.url}/second")
@@ -477,6 +479,7 @@ def test_two_hundred_jobs_at_once_all_call_back(lone_client: Client, receiver: R
     def upload(number: int) -> str:
         return lone_client.upload(f"talk.mp4?n={number}", callback_url=f"{receiver.url}/{number}")
 
+    lone_client.videodb.slowness = PATIENT
     with ThreadPoolExecutor(50) as threads:
         jobs = list(threads.map(upload, range(200)))
     receiver.first(200)
@@ -631,7 +634,7 @@ def test_callbacks_that_are_due_together_swap_places(receiver: Receiver) -> None
     second = Callback(url=f"{receiver.url}/second", copies=(b"{}",), delay=0, reorder=True)
 
     async def deliver_both() -> None:
-        courier, line = Courier(patience=LIMIT_SECONDS), Line(to_come=2)
+        courier, line = Courier(timeout=LIMIT_SECONDS, patience=LIMIT_SECONDS), Line(to_come=2)
         await asyncio.gather(courier.deliver(first, line), courier.deliver(second, line))
         courier.close()
 

@@ -17,6 +17,8 @@ from local.platforms.courier import Courier, Delivery
 from local.platforms.knobs import Knobs
 from local.platforms.loopback import LoopbackServer
 
+# inferred: no document says how long api.video waits for an answer
+TIMEOUT_SECONDS = 5.0
 # how long a callback that another one should overtake waits for that one: paces, but never less than a second
 PATIENCE_PACES = 5
 PATIENCE_SECONDS = 1.0
@@ -42,8 +44,14 @@ class SimulatedApiVideo:
         resend_wait: float = 3.0,
         rates: Rates = Rates(),  # noqa: B008 (frozen)
         token_seconds: int = 3600,
+        slowness: float = 1.0,
     ) -> None:
-        courier = Courier(patience=max(PATIENCE_SECONDS, PATIENCE_PACES * pace), resend=resend(resend_wait))
+        courier = Courier(
+            timeout=TIMEOUT_SECONDS,
+            patience=max(PATIENCE_SECONDS, PATIENCE_PACES * pace),
+            resend=resend(resend_wait),
+            slowness=slowness,
+        )
         self._courier = courier
         self._studio = Studio(seed=seed, pace=pace, knobs=knobs, courier=courier)
         self._api = Api(self._studio, Credentials(seed=seed, seconds=token_seconds), RateLimit(rates))
@@ -69,6 +77,15 @@ class SimulatedApiVideo:
     def idle(self) -> bool:
         """Whether no video is being worked on (but for those that are stuck), and no callback is on its way."""
         return self._studio.idle
+
+    @property
+    def slowness(self) -> float:
+        """How many times longer than usual the machine takes: so many times are the platform's time-outs longer."""
+        return self._courier.slowness
+
+    @slowness.setter
+    def slowness(self, times: float) -> None:
+        self._courier.slowness = times
 
     def register(self, url: str, events: Iterable[str] = tuple(EventType), secret: str | None = None) -> Webhook:
         """As `POST /webhooks` does it, but without its limit, and with a secret that may be chosen."""

@@ -21,7 +21,9 @@ from local.platforms.loopback import LoopbackServer
 ACCESS_KEYS: Mapping[str, str] = MappingProxyType({"LTAI-simulated": "simulated-secret"})
 QUEUES = ("vodcallback",)
 
-RESENDS = 2  # three attempts in all
+# documented: five seconds for an answer, which must be 200; three attempts, a second apart
+TIMEOUT_SECONDS = 5.0
+RESENDS = 2
 # how long an event that another one should overtake waits for that one: paces, but never less than the seconds
 PATIENCE_PACES = 20
 PATIENCE_SECONDS = 2.0
@@ -53,6 +55,7 @@ class SimulatedApsaraVideo:
         mns_base64: bool = False,
         mns_visibility: float = 30.0,
         mns_polling_wait: float = 0.0,
+        slowness: float = 1.0,
     ) -> None:
         self._requests: list[ReceivedRequest] = []
         self._queues = {
@@ -66,7 +69,12 @@ class SimulatedApsaraVideo:
             for name in queues
         }
         resend = Resend(times=RESENDS, wait=resend_wait, accepts=lambda status: status == 200)
-        self._courier = Courier(patience=max(PATIENCE_SECONDS, PATIENCE_PACES * pace), resend=resend)
+        self._courier = Courier(
+            timeout=TIMEOUT_SECONDS,
+            patience=max(PATIENCE_SECONDS, PATIENCE_PACES * pace),
+            resend=resend,
+            slowness=slowness,
+        )
         self._studio = Studio(seed=seed, pace=pace, knobs=knobs, courier=self._courier, mailboxes=self._queues)
         api = Api(
             self._studio,
@@ -93,6 +101,15 @@ class SimulatedApsaraVideo:
     def deliveries(self) -> list[Delivery]:
         """The callbacks that it tried to send, in the order of their answers; not those that it dropped."""
         return list(self._courier.deliveries)
+
+    @property
+    def slowness(self) -> float:
+        """How many times longer than usual the machine takes: so many times are the platform's time-outs longer."""
+        return self._courier.slowness
+
+    @slowness.setter
+    def slowness(self, times: float) -> None:
+        self._courier.slowness = times
 
     def put_message(self, queue: str, body: bytes | str) -> None:
         """Puts a message into a queue as VOD would, so in base64 if it writes base64. KeyError: no such queue."""

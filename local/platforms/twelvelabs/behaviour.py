@@ -60,9 +60,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "video_resolution_too_low": rejected("video_resolution_too_low"),
     "video_resolution_too_high": rejected("video_resolution_too_high"),
     "video_resolution_invalid_aspect_ratio": rejected("video_resolution_invalid_aspect_ratio"),
-    # shorter names for the two that are longer than a column
-    "resolution_too_high": rejected("video_resolution_too_high"),
-    "invalid_aspect_ratio": rejected("video_resolution_invalid_aspect_ratio"),
+    "resolution_too_high": rejected("video_resolution_too_high"),  # for where a column is narrow
     "video_duration_too_short": rejected("video_duration_too_short"),
     "video_duration_too_long": rejected("video_duration_too_long"),
     "usage_limit_exceeded": rejected("usage_limit_exceeded"),

@@ -18,7 +18,8 @@ from local.platforms.twelvelabs.webhooks import Webhooks
 PATIENCE_PACES = 5
 PATIENCE_SECONDS = 1.0
 
-# inferred: that events are sent again is documented, the schedule is not
+# inferred: that events are sent again is documented, neither the time-out nor the schedule is
+TIMEOUT_SECONDS = 5.0
 RESENDS = 2
 RESEND_PACES = 5
 
@@ -42,9 +43,14 @@ class SimulatedTwelveLabs:
         pace: float = 0.2,
         knobs: Knobs = Knobs(),  # noqa: B008 (frozen)
         indexed_asset_events: bool = False,
+        slowness: float = 1.0,
     ) -> None:
-        resend = Resend(times=RESENDS, wait=RESEND_PACES * pace)
-        self._courier = Courier(patience=max(PATIENCE_SECONDS, PATIENCE_PACES * pace), resend=resend)
+        self._courier = Courier(
+            timeout=TIMEOUT_SECONDS,
+            patience=max(PATIENCE_SECONDS, PATIENCE_PACES * pace),
+            resend=Resend(times=RESENDS, wait=RESEND_PACES * pace),
+            slowness=slowness,
+        )
         self._webhooks = Webhooks(self._courier)
         self._account = Account(
             seed=seed, pace=pace, knobs=knobs, webhooks=self._webhooks, indexed_asset_events=indexed_asset_events
@@ -72,6 +78,15 @@ class SimulatedTwelveLabs:
         """An endpoint for the events of all work that begins from now on, as the dashboard does it. There is no API
         call for it. Real secrets look like `whs_...`."""
         self._webhooks.register(url, secret)
+
+    @property
+    def slowness(self) -> float:
+        """How many times longer than usual the machine takes: so many times are the platform's time-outs longer."""
+        return self._courier.slowness
+
+    @slowness.setter
+    def slowness(self, times: float) -> None:
+        self._courier.slowness = times
 
     def __enter__(self) -> Self:
         self._server.__enter__()

@@ -13,6 +13,8 @@ from local.platforms.loopback import LoopbackServer
 from local.platforms.videodb.api import Api, ReceivedRequest, application
 from local.platforms.videodb.studio import Studio
 
+# printed: a webhook "returns 200 within 500ms". How long VideoDB waits for it, and that it does not try again, is not
+TIMEOUT_SECONDS = 0.5
 # how long a callback that another one should overtake waits for that one: paces, but never less than the seconds,
 # because whoever is to ask for the next step needs real time to do so
 PATIENCE_PACES = 20
@@ -34,8 +36,11 @@ class SimulatedVideoDb:
         host: str = "127.0.0.1",
         pace: float = 0.2,
         knobs: Knobs = Knobs(),  # noqa: B008 (frozen)
+        slowness: float = 1.0,
     ) -> None:
-        self._courier = Courier(patience=max(PATIENCE_SECONDS, PATIENCE_PACES * pace))
+        self._courier = Courier(
+            timeout=TIMEOUT_SECONDS, patience=max(PATIENCE_SECONDS, PATIENCE_PACES * pace), slowness=slowness
+        )
         self._studio = Studio(seed=seed, pace=pace, knobs=knobs, courier=self._courier)
         self._api = Api(self._studio)
         app = application(self._api, lifespan=self._lifespan)
@@ -55,6 +60,15 @@ class SimulatedVideoDb:
     def deliveries(self) -> list[Delivery]:
         """The callbacks that it tried to send, in the order of their answers; not those that it dropped."""
         return list(self._courier.deliveries)
+
+    @property
+    def slowness(self) -> float:
+        """How many times longer than usual the machine takes: so many times are the platform's time-outs longer."""
+        return self._courier.slowness
+
+    @slowness.setter
+    def slowness(self, times: float) -> None:
+        self._courier.slowness = times
 
     def __enter__(self) -> Self:
         self._server.__enter__()
