@@ -6,6 +6,7 @@ What ministack cannot be told otherwise:
   here too;
 - that IAM knows no action sqs:SendMessageBatch;
 - that a number which came through a template's parameter is a number;
+- not to wait 50 ms after each answer of a function for a line of its log, where it has logged nothing;
 - to unpack a layer once, and not for every process of a function, which was most of a cold start;
 - to have requests wait for a process that is busy, where a function has enough of them. AWS starts one more for each
   concurrent request; one machine does not have room for that;
@@ -60,16 +61,22 @@ _extract_iam_action = iam_actions.extract_iam_action
 iam_actions.extract_iam_action = extract_iam_action
 
 
-# --- One copy of each layer --------------------------------------------------------------------------------------
+# --- A function's process ----------------------------------------------------------------------------------------
 
+LOG_SECONDS = 0.005
+"""How long a first line of its log may take after its answer; what comes later is shown with the next answer."""
 _unpacking = threading.Lock()
 
 
 class Worker(lambda_runtime.Worker):  # type: ignore[misc]
-    """A function's process that takes its layers from a copy that all processes share."""
+    """It takes its layers from a copy that all processes share."""
 
     def __init__(self, func_name: str, config: Mapping[str, Any], code_zip: bytes) -> None:
         super().__init__(func_name, with_shared_layers(config), code_zip)
+
+    def _drain_stderr_bounded(self) -> str:
+        log: str = super()._drain_stderr_bounded(first_line_wait=LOG_SECONDS)
+        return log
 
 
 def with_shared_layers(config: Mapping[str, Any]) -> dict[str, Any]:
