@@ -17,7 +17,7 @@ $(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local platforms watch invoke redrive callback-url webhooks test check format bench bench-batch \
+.PHONY: help setup demo local platforms watch invoke invoke-env redrive callback-url webhooks test check format bench bench-batch \
 	openapi clean
 
 help: ## list these commands
@@ -41,6 +41,9 @@ invoke: $(READY) ## run one function in Docker, against `make local`: EVENT=vide
 watch: $(READY) ## show how a batch comes along, until it has ended: BATCH=<batch_id> [STACK=video-jobs, in AWS]
 	@$(RUN) -m local.watch --batch '$(BATCH)' $(if $(STACK),--stack '$(STACK)') || \
 		{ status=$$?; test $$status -eq 1 || exit $$status; } # that jobs have failed is told, and is no error of make's
+
+invoke-env: $(READY) ## write what `sam local invoke` needs, and print the lines to type [EVENT=videodb/upload/video_success]
+	@$(RUN) -m local.invoke --write-env --event '$(EVENT)'
 
 redrive: $(READY) ## move dead letters back to their queue: QUEUE=VideoDbSteps [STACK=video-jobs, in AWS]
 	@$(RUN) -m local.redrive --queue '$(QUEUE)' $(if $(STACK),--stack '$(STACK)')

@@ -1,4 +1,4 @@
-"""The sample events of callbacks: the key that they are signed with, and the command that signs them.
+"""The sample events: the keys that they are signed with, or carry, and the command that signs callbacks.
 
 After you have added or changed one (copy a neighbour, put in the body): `python -m local.samples`.
 """
@@ -20,6 +20,9 @@ EVENTS = ROOT / "events"
 
 SAMPLE_CALLBACK_KEY = "video-jobs-sample-key-not-a-secret"
 """Published on purpose: samples are accepted by the local stack, which adds this key to its own, and nowhere else."""
+
+SAMPLE_API_KEY = "video-jobs-sample-api-key-not-a-secret"
+"""The same for the samples of the API's functions."""
 
 SAMPLE_SECRETS: Mapping[str, Mapping[str, str]] = {
     "twelvelabs": {"webhook_samples": "whs_sample_not_a_secret"},

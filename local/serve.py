@@ -8,7 +8,9 @@ from contextlib import ExitStack
 from local import aws, running
 from local.commands import StackError
 from local.platforms.simulated import SimulatedPlatforms
+from local.samples import SAMPLE_API_KEY
 from local.stack import LocalStack
+from local.webhooks.secret import Secret
 
 PORT = 4566
 TO_PASTE = "To paste into another terminal:"
@@ -49,6 +51,7 @@ def _serve(port: int, bind: str) -> None:
             LocalStack(name="local", port=port, bind=bind, warm=True, parameters=platforms.parameters, progress=_tell)
         )
         platforms.connect(stack)
+        accept_samples(stack)
         found = running.RunningStack(
             api_url=stack.api_url,
             api_key=stack.api_key,
@@ -63,19 +66,25 @@ def _serve(port: int, bind: str) -> None:
             signal.pause()
 
 
+def accept_samples(stack: LocalStack) -> None:
+    """Let in who has the key that the sample events of the API's functions carry."""
+    Secret(stack.client("secretsmanager"), stack.outputs["ApiKeysSecret"]).add({"samples": SAMPLE_API_KEY})
+
+
 def _tell(what: str) -> None:
     print(f"... {what}", flush=True)
 
 
 def _how_to_use(stack: running.RunningStack) -> str:
     platforms = "\n".join(f"  {provider:12} {url}  (simulated)" for provider, url in stack.platforms.items())
+    key, _ = aws.CREDENTIALS  # both are the same word
     return f"""
 The stack is up. Ctrl-C ends it.
 
   API          {stack.api_url}
   API key      {stack.api_key}
   NOTIFY_KEY   {stack.notify_key}  (signs notices; here a notify_url may be http and private)
-  AWS          {stack.endpoint_url}  (the AWS CLI's AWS_ENDPOINT_URL; key and secret `test`, region {aws.REGION})
+  AWS          {stack.endpoint_url}  (the AWS CLI's AWS_ENDPOINT_URL; key and secret `{key}`, region {aws.REGION})
 {platforms}
 
 The source's file name decides what a simulated platform does with it (private.mp4, twice.mp4): `make platforms`.

@@ -11,10 +11,11 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from video_jobs import secrets, settings
 
+from local import invoke
 from local import samples as signing
 from local.platforms.videodb import payloads
 from local.platforms.videodb.payloads import Kind
-from local.samples import SAMPLE_CALLBACK_KEY
+from local.samples import SAMPLE_API_KEY, SAMPLE_CALLBACK_KEY
 from tests.cloudformation import ROOT, of_type
 from tests.events.conftest import Away, Functions
 from tests.events.samples import (
@@ -30,7 +31,6 @@ from tests.events.samples import (
 )
 from tests.stack import Context, Stack, handler, signed_query
 
-PLACEHOLDER = "put-an-api-key-here"
 FUNCTIONS = of_type("AWS::Serverless::Function")
 HTTP_SAMPLES = [name for name in names() if "requestContext" in read(name)]
 SQS_SAMPLES = [name for name in names() if "Records" in read(name)]
@@ -210,7 +210,9 @@ def test_the_readmes_commands_name_functions_and_files_that_exist() -> None:
     readme = (EVENTS / "README.md").read_text()
 
     commands = re.findall(r"^    sam local invoke (\w+) -e events/(\S+)\.json", readme, re.MULTILINE)
+    whole = re.findall(r"^    (sam local invoke .*)", readme, re.MULTILINE)
 
+    assert whole == [invoke.invocation(function, event, "$ARCH") for function, event in commands]
     assert {function for function, _ in commands} == set(FUNCTIONS)
     assert [function_of(name) for _, name in commands] == [function for function, _ in commands]
     assert [name for _, name in commands if name not in names()] == []
@@ -230,8 +232,8 @@ def test_no_sample_holds_a_secret(name: str) -> None:
     event = read(name)
     headers = {name: value for name, value in event.get("headers", {}).items() if name != "authorization"}
 
-    assert headers.get("x-api-key", PLACEHOLDER) == PLACEHOLDER
-    assert event.get("headers", {}).get("authorization", f"Bearer {PLACEHOLDER}") == f"Bearer {PLACEHOLDER}"
+    assert headers.get("x-api-key", SAMPLE_API_KEY) == SAMPLE_API_KEY
+    assert event.get("headers", {}).get("authorization", f"Bearer {SAMPLE_API_KEY}") == f"Bearer {SAMPLE_API_KEY}"
     assert not headers.keys() & {"cookie", "x-access-token"}
     assert not re.search(r"\bsk-\w|\bAKIA[A-Z0-9]{12}|\beyJ\w{8,}\.|-----BEGIN", text(name))
     # accounts and addresses that are for documentation, or private to nobody
@@ -298,7 +300,7 @@ def test_the_schedule_sweeps(stack: Stack) -> None:
 def test_the_authorizer_lets_a_sample_in_only_if_its_key_is_one_of_ours(stack: Stack, name: str) -> None:
     refused = handler("api/authorizer")(read(name), Context())
     settings.secretsmanager().put_secret_value(
-        SecretId="API_KEYS_SECRET", SecretString=json.dumps({"samples": PLACEHOLDER})
+        SecretId="API_KEYS_SECRET", SecretString=json.dumps({"samples": SAMPLE_API_KEY})
     )
     secrets.forget()
     let_in = handler("api/authorizer")(read(name), Context())
@@ -360,7 +362,7 @@ def test_the_samples_of_tasks_make_one_show_it_and_list_it(stack: Stack) -> None
 
     assert tasks("create")[0] == 401
     settings.secretsmanager().put_secret_value(
-        SecretId="API_KEYS_SECRET", SecretString=json.dumps({"samples": PLACEHOLDER})
+        SecretId="API_KEYS_SECRET", SecretString=json.dumps({"samples": SAMPLE_API_KEY})
     )
     secrets.forget()
     before, _ = tasks("retrieve")
@@ -376,7 +378,7 @@ def test_the_samples_of_videos_log_in_and_show_the_status_of_the_printed_callbac
     videos = handler("api/videos")
     refused = [videos(read(f"api/videos/{name}"), Context())["statusCode"] for name in ("login", "status")]
     settings.secretsmanager().put_secret_value(
-        SecretId="API_KEYS_SECRET", SecretString=json.dumps({"samples": PLACEHOLDER})
+        SecretId="API_KEYS_SECRET", SecretString=json.dumps({"samples": SAMPLE_API_KEY})
     )
     secrets.forget()
     before = videos(read("api/videos/status"), Context())

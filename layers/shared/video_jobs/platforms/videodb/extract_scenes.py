@@ -85,7 +85,7 @@ def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
     found = asynchronous.poll(client, step.platform_job_id, ExtractScenesCallback, decide)
     if found is not None:
         return found
-    if job.source is None:
+    if "upload" not in job.steps:
         return StepRunning()
     data = client.get(_path(job)).get("data")
     match data.get("scene_collections") if isinstance(data, dict) else None:
