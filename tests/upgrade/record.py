@@ -7,11 +7,11 @@ template of the release that is being cut; it refuses a template that cannot be 
 import argparse
 import json
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
-from tests.cloudformation import ROOT
+from video_jobs import __version__
+
 from tests.translation import translated
 from tests.upgrade import contracts
 from tests.upgrade.breaks import breaks
@@ -29,12 +29,7 @@ def main() -> None:
     last, template = baseline(), translated()
     if last and (found := breaks(last["template"], template)):
         sys.exit("\n".join([f"This template cannot be deployed over release {last['release']}:", *found]))
-    _write(BASELINE, {"release": version(), "template": template})
-
-
-def version() -> str:
-    found: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    return found
+    _write(BASELINE, {"release": __version__, "template": template})
 
 
 def baseline() -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from video_jobs import versions
+from video_jobs import __version__, versions
 
 from tests.cloudformation import ROOT
 from tests.translation import Template, translated
@@ -412,9 +412,8 @@ def test_every_type_of_our_template_that_holds_something_is_known() -> None:
 def test_this_release_can_be_deployed_over_the_last_one() -> None:
     last = record.baseline()
     if last is None:
-        number = record.version()
-        assert int(number.split(".")[0]) < 1, (
-            f"Release {number} promises upgrades, and there is no release to compare it with. "
+        assert int(__version__.split(".")[0]) < 1, (
+            f"Release {__version__} promises upgrades, and there is no release to compare it with. "
             "Record it: python -m tests.upgrade.record baseline"
         )
         return
@@ -425,11 +424,11 @@ def test_a_release_is_recorded_and_the_next_one_compared_with_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, release: Template
 ) -> None:
     monkeypatch.setattr(record, "BASELINE", tmp_path / "baseline.json")
-    monkeypatch.setattr(record, "ours", lambda: release)
+    monkeypatch.setattr(record, "translated", lambda: release)
     monkeypatch.setattr(sys, "argv", ["record", "baseline"])
     assert record.baseline() is None
     record.main()
-    assert record.baseline() == {"release": record.version(), "template": release}
+    assert record.baseline() == {"release": __version__, "template": release}
 
     record.main()  # nothing has changed
     release["Resources"]["Queue"]["Properties"]["FifoQueue"] = True
