@@ -90,6 +90,8 @@ $(READY): pyproject.toml layers/shared/requirements.txt $(TOOLS)/sam/.ready $(TO
 		$(CHECK_PYTHON) && $(PYTHON) -m venv --clear $(VENV) && $(INSTALL) && $(RUN) -m pip check; }
 	@ln -sf ../../$(TOOLS)/sam/bin/sam $(VENV)/bin/sam
 	@$(RUN) -m local.dynamodb_local
+	@echo 'Building what is deployed on this machine ...'
+	@$(RUN) -m local.build
 	@touch $@
 
 $(TOOLS)/%/.ready: tools/%.txt | $(VENV)/bin/python3.13

@@ -25,6 +25,8 @@ from local.commands import LOCAL, TOOLS, StackError, failure
 
 REGION = "us-east-1"
 LOOPBACK = "127.0.0.1"
+NOWHERE = "http://127.0.0.1:9"
+"""Nothing listens there: whoever is sent to it is out of reach."""
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - compared with, not bound to
 CREDENTIALS = ("local", "local")
 AUTH = {"AUTH": "true", "AWS_ACCESS_KEY_ID": CREDENTIALS[0], "AWS_SECRET_ACCESS_KEY": CREDENTIALS[1]}

@@ -18,7 +18,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from local import deploy, template
+from local import build, template
 from local.commands import LOCAL, LOGS, StackError
 from local.samples import EVENTS, SAMPLE_CALLBACK_KEY, SAMPLE_SECRETS, callback_samples
 
@@ -32,9 +32,9 @@ GOOD = ("ready", "printed")  # how samples of a good end are called, besides "su
 def main() -> None:
     LOGS.mkdir(parents=True, exist_ok=True)
     try:
-        with deploy.one_at_a_time():  # so that nobody builds, or measures, meanwhile
+        with build.one_at_a_time():  # so that nobody builds, or measures, meanwhile
             print("sam build ...", file=sys.stderr)
-            deploy.build(deploy.NOWHERE, "bench")
+            build.if_needed("bench")
             print("\n\n".join([imports(), handlings(), sizes(), machine()]))
     except StackError as error:
         sys.exit(str(error))
@@ -94,7 +94,7 @@ def handlings() -> str:
 
 def sizes() -> str:
     """What is uploaded."""
-    functions = {str(folder): deploy.BUILD / name for folder, name in sorted(template.functions().items())}
+    functions = {str(folder): build.BUILD / name for folder, name in sorted(template.functions().items())}
     rows = [
         [name, f"{disk(folder):,}", f"{zipped(folder):,}"]
         for name, folder in {"the layer": _layer().parent, **functions}.items()
@@ -167,11 +167,11 @@ def secret() -> str:
 
 
 def _layer() -> Path:
-    return deploy.BUILD / "SharedLayer" / "python"
+    return build.BUILD / "SharedLayer" / "python"
 
 
 def _folder(function: str) -> Path:
-    return deploy.BUILD / template.functions()[function]
+    return build.BUILD / template.functions()[function]
 
 
 def _samples() -> dict[str, Path]:

@@ -1,31 +1,17 @@
-"""From this folder to a stack in the emulator: build, deploy, routes, secrets."""
+"""From what was built to a stack in the emulator: deploy, routes, secrets."""
 
 import base64
-import fcntl
-import hashlib
 import json
-import platform
 import secrets
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from local import aws, routes, template
-from local.commands import LOCAL, LOGS, ROOT, TOOLS, StackError, run
+from local import aws, build, routes, template
+from local.commands import LOGS, StackError, run
 from local.samples import SAMPLE_CALLBACK_KEY, SAMPLE_SECRETS
 
 STACK_NAME = "video-jobs"
 BUCKET = "video-jobs-artifacts"
-BUILD = LOCAL / "build"
-BUILT = BUILD / "built"
-"""The build's `fingerprint`. `sam build` empties the folder first, so half a build has none."""
-SOURCES = ("template.yaml", "functions", "layers", "tools/sam.txt")
-ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
-NOWHERE = "http://127.0.0.1:9"  # nothing listens there: what is not simulated is out of reach
-SAM = (str(TOOLS / "sam/bin/python"), "-m", "samcli")
-NO_CONFIGURATION = "--config-env=none"  # samconfig.toml is for AWS
 PLATFORM_SECRETS: Mapping[str, Mapping[str, str]] = {
     "VideoDbApiKeySecret": {"api_key": "sk-local"},
     "TwelveLabsSecretName": {"api_key": "tlk_local", **SAMPLE_SECRETS["twelvelabs"]},
@@ -37,13 +23,6 @@ PLATFORM_SECRETS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """What the simulated platforms take, and what signs the samples, by the template's outputs."""
-
-
-def architecture() -> str:
-    machine = platform.machine().lower()
-    if machine not in ARCHITECTURES:
-        raise StackError(f"This machine is a {machine}. Lambda, and so this project, runs on x86_64 and arm64.")
-    return ARCHITECTURES[machine]
 
 
 def api_id(stack_name: str) -> str:
@@ -60,7 +39,7 @@ def parameters(endpoint_url: str, given: Mapping[str, str | int], stack_name: st
     defaults = template.parameters()
     if unknown := given.keys() - defaults.keys():
         raise StackError(f"template.yaml has no parameter {', '.join(sorted(unknown))}.")
-    platforms = {name: NOWHERE for name, default in defaults.items() if str(default).startswith("https://")}
+    platforms = {name: aws.NOWHERE for name, default in defaults.items() if str(default).startswith("https://")}
     ours = {
         "AwsEndpointUrl": endpoint_url,
         "CallbackBaseUrl": api_url(endpoint_url, stack_name),
@@ -71,60 +50,17 @@ def parameters(endpoint_url: str, given: Mapping[str, str | int], stack_name: st
     return {name: str(value) for name, value in (platforms | ours | dict(given)).items()}
 
 
-def fingerprint() -> str:
-    """Of everything that a build is made of: the template, functions and layers, and what builds them."""
-    found = hashlib.sha256(f"{architecture()} {sys.version}".encode())
-    for path in sorted(path for name in SOURCES for path in _files(ROOT / name)):
-        found.update(f"\0{path.relative_to(ROOT)}\0".encode())
-        found.update(hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-    elif path.is_dir() and path.name != "__pycache__":
-        for inside in path.iterdir():
-            yield from _files(inside)
-
-
-def is_built() -> bool:
-    """Whether all that a build is made of is as it was when the last one was made."""
-    return BUILT.is_file() and BUILT.read_text() == fingerprint()
-
-
-def build(endpoint_url: str, log_name: str) -> None:
-    made_of = fingerprint()
-    source = LOCAL / "template.yaml"
-    source.write_text(template.for_processor(architecture()))
-    run(
-        [
-            *SAM,
-            "build",
-            NO_CONFIGURATION,
-            "--cached",
-            f"--build-dir={BUILD}",
-            f"--cache-dir={LOCAL / 'cache'}",
-            f"--template-file={source}",
-            f"--base-dir={ROOT}",
-        ],
-        env=aws.command_environment(endpoint_url),
-        log=LOGS / f"{log_name}-sam-build.log",
-    )
-    BUILT.write_text(made_of)
-
-
 def deploy(endpoint_url: str, overrides: Mapping[str, str], log_name: str, stack_name: str = STACK_NAME) -> None:
     aws.client("s3", endpoint_url).create_bucket(Bucket=BUCKET)
     run(
         [
-            *SAM,
+            *build.SAM,
             "deploy",
-            NO_CONFIGURATION,
+            build.NO_CONFIGURATION,
             "--no-confirm-changeset",
             "--no-fail-on-empty-changeset",
             "--capabilities=CAPABILITY_IAM",
-            f"--template-file={BUILD / 'template.yaml'}",
+            f"--template-file={build.BUILD / 'template.yaml'}",
             f"--stack-name={stack_name}",
             f"--s3-bucket={BUCKET}",
             f"--tags=ms-custom-id={api_id(stack_name)}",
@@ -133,14 +69,6 @@ def deploy(endpoint_url: str, overrides: Mapping[str, str], log_name: str, stack
         env=aws.command_environment(endpoint_url),
         log=LOGS / f"{log_name}-sam-deploy.log",
     )
-
-
-@contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Build and deploy use one folder, whoever starts them."""
-    with (LOCAL / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def outputs(cloudformation: Any, stack_name: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from local import aws, deploy, running, template
+from local import aws, build, deploy, running, template
 from local.commands import LOCAL, LOGS, ROOT, StackError
 from local.forward import forwarded
 
@@ -55,8 +55,8 @@ def invoke(event: str) -> int:
     stack = _stack()
     gateway = _gateway()
     LOGS.mkdir(parents=True, exist_ok=True)
-    with deploy.one_at_a_time():
-        deploy.build(stack.endpoint_url, "invoke")
+    with build.one_at_a_time():
+        build.if_needed("invoke")
     with ExitStack() as exits:
         directory = Path(exits.enter_context(TemporaryDirectory(dir=LOCAL)))
         variables = _as_seen_from_container(_environment_of(function, stack.endpoint_url), gateway, exits)
@@ -65,15 +65,15 @@ def invoke(event: str) -> int:
         env_file.write_text(json.dumps({function: variables}))
         return subprocess.run(
             [
-                *deploy.SAM,
+                *build.SAM,
                 "local",
                 "invoke",
-                deploy.NO_CONFIGURATION,
+                build.NO_CONFIGURATION,
                 function,
                 f"--event={file}",
                 f"--env-vars={env_file}",
-                f"--template-file={deploy.BUILD / 'template.yaml'}",
-                *(["--skip-pull-image"] if _has_image(f"{IMAGE}-{deploy.architecture()}") else []),
+                f"--template-file={build.BUILD / 'template.yaml'}",
+                *(["--skip-pull-image"] if _has_image(f"{IMAGE}-{build.architecture()}") else []),
             ],
             cwd=ROOT,
             env=aws.command_environment(stack.endpoint_url),
@@ -99,7 +99,7 @@ def write_env(event: str, env_file: Path = ENV_FILE) -> str:
 
 
 def to_type(function: str, event: str, host: str) -> str:
-    architecture = deploy.architecture()
+    architecture = build.architecture()
     keys = " ".join(f"{name}={key}" for name, key in zip(KEYS, aws.CREDENTIALS, strict=True))
     lines = [
         "source .venv/bin/activate",

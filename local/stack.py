@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
-from local import aws, deploy, running
+from local import aws, build, deploy, running
 from local.commands import LOGS
 
 
@@ -76,10 +76,10 @@ class LocalStack:
         self.endpoint_url = self._emulator.url
         self.api_url = deploy.api_url(self.endpoint_url, self.stack_name)
         overrides = deploy.parameters(self.endpoint_url, self._parameters, self.stack_name)
-        with deploy.one_at_a_time():
-            if not deploy.is_built():
+        with build.one_at_a_time():
+            if not build.is_built():
                 self._progress("sam build")
-                deploy.build(self.endpoint_url, self._name)
+                build.build(self._name)
             self._progress("sam deploy")
             deploy.deploy(self.endpoint_url, overrides, self._name, self.stack_name)
         self._progress("routes and secrets")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local import aws, deploy, template
+from local import aws, build, deploy, template
 from local.commands import StackError
 from tests.cloudformation import ROOT, TEMPLATE
 from tests.patches import change
@@ -46,28 +46,30 @@ def test_a_parameter_that_the_template_does_not_have_is_an_error() -> None:
 
 @pytest.mark.parametrize(("machine", "expected"), [("aarch64", "arm64"), ("arm64", "arm64"), ("AMD64", "x86_64")])
 def test_the_layer_is_built_for_this_machine(monkeypatch: pytest.MonkeyPatch, machine: str, expected: str) -> None:
-    change(monkeypatch, deploy, platform, machine=lambda: machine)
+    change(monkeypatch, build, platform, machine=lambda: machine)
 
-    assert deploy.architecture() == expected
+    assert build.architecture() == expected
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small one in place of ours, and built."""
-    build = tmp_path / ".local" / "build"
+    folder = tmp_path / ".local" / "build"
 
     def sam_build(*_: object, **__: object) -> None:
-        rmtree(build, ignore_errors=True)
-        build.mkdir(parents=True)
+        rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
 
     for name in ("functions/videodb/upload/app.py", "layers/shared/Makefile", "template.yaml", "tools/sam.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    monkeypatch.setattr(deploy, "ROOT", tmp_path)
-    monkeypatch.setattr(deploy, "BUILT", build / "built")
-    monkeypatch.setattr(deploy, "run", sam_build)
-    assert not deploy.is_built()
-    deploy.build(ENDPOINT, "test")
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "LOCAL", folder.parent)
+    monkeypatch.setattr(build, "BUILT", folder / "built")
+    monkeypatch.setattr(build, "run", sam_build)
+    folder.parent.mkdir()
+    assert not build.is_built()
+    build.build("test")
     return tmp_path
 
 
@@ -75,7 +77,7 @@ def test_what_is_unchanged_is_not_built_again(project: Path) -> None:
     (project / "layers/shared/__pycache__").mkdir()
     (project / "layers/shared/__pycache__/app.pyc").touch()
 
-    assert deploy.is_built()
+    assert build.is_built()
 
 
 @pytest.mark.parametrize(
@@ -91,28 +93,28 @@ def test_what_is_unchanged_is_not_built_again(project: Path) -> None:
 def test_whatever_is_changed_is_built_again(project: Path, changed: str) -> None:
     (project / changed).write_text("changed")
 
-    assert not deploy.is_built()
+    assert not build.is_built()
 
 
 def test_for_another_architecture_it_is_built_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = {"x86_64": "arm64", "arm64": "x86_64"}[deploy.architecture()]
-    monkeypatch.setattr(deploy, "architecture", lambda: other)
+    other = {"x86_64": "arm64", "arm64": "x86_64"}[build.architecture()]
+    monkeypatch.setattr(build, "architecture", lambda: other)
 
-    assert not deploy.is_built()
+    assert not build.is_built()
 
 
 def test_half_a_build_is_no_build(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sam_build = deploy.run  # type: ignore[attr-defined]
+    sam_build = build.run  # type: ignore[attr-defined]
 
     def breaks_off(*command: Any, **more: Any) -> None:
         sam_build(*command, **more)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(deploy, "run", breaks_off)
+    monkeypatch.setattr(build, "run", breaks_off)
     with pytest.raises(KeyboardInterrupt):
-        deploy.build(ENDPOINT, "test")
+        build.build("test")
 
-    assert not deploy.is_built()
+    assert not build.is_built()
 
 
 def test_every_secret_that_is_filled_is_an_output_of_the_template() -> None:

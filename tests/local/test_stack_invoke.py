@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from video_jobs import settings
 
-from local import deploy, invoke, running, serve, template
+from local import build, invoke, running, serve, template
 from local.commands import StackError
 from local.forward import forwarded
 from local.samples import SAMPLE_API_KEY
@@ -85,7 +85,7 @@ def up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invoke, "_gateway", lambda: "172.17.0.1")
     monkeypatch.setattr(invoke, "_host_from_container", lambda gateway, _endpoint: gateway)
     monkeypatch.setattr(invoke, "_environment_of", lambda _function, _endpoint: VARIABLES)
-    monkeypatch.setattr(deploy, "architecture", lambda: "x86_64")
+    monkeypatch.setattr(build, "architecture", lambda: "x86_64")
 
 
 @pytest.mark.usefixtures("up")
