@@ -62,7 +62,6 @@ def parameters(endpoint_url: str, given: Mapping[str, str | int], stack_name: st
         raise StackError(f"template.yaml has no parameter {', '.join(sorted(unknown))}.")
     platforms = {name: NOWHERE for name, default in defaults.items() if str(default).startswith("https://")}
     ours = {
-        "Architecture": architecture(),
         "AwsEndpointUrl": endpoint_url,
         "CallbackBaseUrl": api_url(endpoint_url, stack_name),
         "CheckIntervalSeconds": 1,
@@ -96,6 +95,8 @@ def is_built() -> bool:
 
 def build(endpoint_url: str, log_name: str) -> None:
     made_of = fingerprint()
+    source = LOCAL / "template.yaml"
+    source.write_text(template.for_processor(architecture()))
     run(
         [
             *SAM,
@@ -104,9 +105,10 @@ def build(endpoint_url: str, log_name: str) -> None:
             "--cached",
             f"--build-dir={BUILD}",
             f"--cache-dir={LOCAL / 'cache'}",
-            f"--parameter-overrides=Architecture={architecture()}",
+            f"--template-file={source}",
+            f"--base-dir={ROOT}",
         ],
-        env=aws.command_environment(endpoint_url) | {"ARCH": architecture()},
+        env=aws.command_environment(endpoint_url),
         log=LOGS / f"{log_name}-sam-build.log",
     )
     BUILT.write_text(made_of)

@@ -73,7 +73,6 @@ def invoke(event: str) -> int:
                 f"--event={file}",
                 f"--env-vars={env_file}",
                 f"--template-file={deploy.BUILD / 'template.yaml'}",
-                f"--parameter-overrides=Architecture={deploy.architecture()}",
                 *(["--skip-pull-image"] if _has_image(f"{IMAGE}-{deploy.architecture()}") else []),
             ],
             cwd=ROOT,

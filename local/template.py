@@ -1,5 +1,6 @@
 """What the other local commands need to know of template.yaml."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ _Loader.add_multi_constructor("!", lambda _loader, _tag, _node: None)
 def parameters(template: Path = TEMPLATE) -> dict[str, Any]:
     """Every parameter's default, by name."""
     return {name: parameter.get("Default") for name, parameter in _load(template)["Parameters"].items()}
+
+
+def for_processor(architecture: str, template: Path = TEMPLATE) -> str:
+    """The template's text, with this processor in the one place that names one."""
+    text, found = re.subn(r"(?<=Processor: \{ Architecture: )\w+(?= \})", architecture, template.read_text())
+    if found != 1:
+        raise ValueError(f"{template} names its processor in {found} places")
+    return text
 
 
 def functions(template: Path = TEMPLATE) -> dict[str, str]:

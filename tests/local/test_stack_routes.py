@@ -48,7 +48,7 @@ def test_the_authorizer_is_the_templates_and_asked_every_time(body: dict[str, An
         function="ApiAuthorizer",
         payload_format="2.0",
         simple_responses=True,
-        identity_source=(),
+        identity_source=("$context.routeKey",),
         cache_seconds=0,
     )
 
