@@ -271,9 +271,9 @@ def nested(levels: int) -> dict[str, Any]:
         ({"steps": of_steps(result={"frames": 2**63 - 1})}, None),
         ({"steps": of_steps(result={"frames": [2**63]})}, ["steps.result"]),
         ({"steps": of_steps(result={"frames": {"a": -(2**63) - 1}})}, ["steps.result"]),
-        ({"steps": of_steps(result=nested(2000))}, ["steps.result"]),
+        ({"steps": of_steps(result=nested(2000))}, None),
         ({"options": {"upload": {"text": "x" * 300_000}}}, ["steps.result", "options"]),
-        ({"options": {"upload": nested(2000)}}, ["steps.result", "options"]),
+        ({"options": {"upload": nested(2000)}}, None),
         ({"steps": of_steps(told={"a/b": "x" * 300_000})}, ["steps.result", "options", "steps.told"]),
         (
             {

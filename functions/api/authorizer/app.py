@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from video_jobs import logs
 from video_jobs.api import keys
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

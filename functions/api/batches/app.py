@@ -4,11 +4,10 @@ import hashlib
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader
-from video_jobs import ended, queues, store
+from video_jobs import ended, logs, queues, store
 from video_jobs.api import problems, requests
 from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, answer, json_response, native_app, problem_response
 from video_jobs.api.parameters import CREATED_CURSOR, Cursor, IdempotencyKey, Limit
@@ -25,7 +24,7 @@ LARGEST_BODY = 3_500_000
 """Bytes. DynamoDB takes 4 MB in a transaction, and a batch is written with its sources or not at all."""
 _TRIES = 5
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 app = native_app(logger)
 
 BatchId = Annotated[str, Path(max_length=128, description="The batch's id.")]

@@ -4,11 +4,10 @@ import re
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader
-from video_jobs import ended, queues, settings, store
+from video_jobs import ended, logs, queues, settings, store
 from video_jobs.api import problems, requests
 from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, answer, json_response, native_app, problem_response
 from video_jobs.api.parameters import CREATED_CURSOR, Cursor, IdempotencyKey, Limit
@@ -23,7 +22,7 @@ LARGEST_BODY = 256 * 1024
 """Bytes. The table takes 400 KB a job, and what its platform says of it must fit as well."""
 
 # The framework looks for the parameters' kinds in plain aliases, not in `type` statements.
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 app = native_app(logger)
 
 Provider = Literal["videodb", "twelvelabs", "apivideo", "apsaravideo"]

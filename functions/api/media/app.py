@@ -2,8 +2,8 @@
 
 from typing import Annotated, Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler.openapi.params import Path
+from video_jobs import logs
 from video_jobs.api import problems
 from video_jobs.api.media import VideoView
 from video_jobs.api.native import ALWAYS, INVALID, answer, native_app, problem_response
@@ -15,7 +15,7 @@ PROVIDER = "videodb"
 MOST_JOBS = 20
 """How many of a medium's jobs are read: their cost has an end, and so has the answer's size."""
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 app = native_app(logger)
 
 

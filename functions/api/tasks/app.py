@@ -5,8 +5,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
-from aws_lambda_powertools import Logger
-from video_jobs import ended, queues, secrets, store
+from video_jobs import ended, logs, queues, secrets, store
 from video_jobs.api import keys
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.forms import FormFile
@@ -23,7 +22,7 @@ PROVIDER = "twelvelabs"
 ROOT = "/twelvelabs/tasks"
 LONGEST_ID = 256
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 client = TwelveLabs()
 
 

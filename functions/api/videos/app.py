@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from video_jobs import jsontext, store
+from video_jobs import jsontext, logs, store
 from video_jobs.api import keys, sessions
 from video_jobs.api.sessions import Kind
 from video_jobs.http import MalformedBodyError, Request
@@ -32,7 +31,7 @@ _JOBS = 5
 """In how many of a video's jobs its status is looked for: the first one mostly has it."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 app = APIGatewayHttpResolver()
 
 

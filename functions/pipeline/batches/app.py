@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from video_jobs import ended, queues, store
+from video_jobs import ended, logs, queues, store
 from video_jobs.batches import Batch
 from video_jobs.consumers import consumer
 from video_jobs.jobs import Job, JobStatus, StepStatus
@@ -22,7 +21,7 @@ _NOT_MADE_YET_SECONDS = 2
 TRIES = 10
 """How often a message is received before a defect of ours sends it to the dead letters."""
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 
 
 def take(record: SQSRecord, context: Any) -> None:

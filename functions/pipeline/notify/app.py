@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from video_jobs import destinations, notices, secrets, settings, webhooks
+from video_jobs import destinations, logs, notices, secrets, settings, webhooks
 from video_jobs.consumers import ComesAgainError, consumer
 from video_jobs.destinations import ForbiddenError
 from video_jobs.notices import Notice
@@ -25,7 +24,7 @@ LONGEST_WAIT = 12 * 3600 - 120
 JITTER = 0.1
 """So that receivers that were away are not called by all at the same moment."""
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 
 
 class Outcome(StrEnum):

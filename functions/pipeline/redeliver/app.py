@@ -4,9 +4,8 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from video_jobs import queues, settings
+from video_jobs import logs, queues, settings
 from video_jobs.callbacks import Outcome
 from video_jobs.consumers import consumer
 from video_jobs.faults import AwsUnavailableError
@@ -15,7 +14,7 @@ from video_jobs.versions import NewerVersionError
 TRIES = 10
 """How often a request is received before a defect of ours sends it to the dead letters."""
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 
 
 class NotTakenError(Exception):

@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
-from video_jobs import queues, store
+from video_jobs import logs, queues, store
 from video_jobs.jobs import JobStatus
 from video_jobs.queues import SettleMessage, WorkMessage
 
@@ -21,7 +20,7 @@ class NotSweptError(Exception):
     """Some overdue jobs could not be given a message: the log says which and why."""
 
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 
 # What is left is found by the next sweep: it is still overdue.
 _STOP_BEFORE_TIMEOUT_MS = 10_000

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, assert_never
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from pydantic import BaseModel, ValidationError
 
-from video_jobs import jsontext, queues, secrets, settings, store, tokens
+from video_jobs import jsontext, logs, queues, secrets, settings, store, tokens
 from video_jobs.faults import RefusedError, is_aws_fault
 from video_jobs.http import MalformedBodyError, Request, json_answer
 from video_jobs.jobs import LARGEST_BODY, Ignored, News, StepEnd, StepFailed, StepSucceeded, now, timestamp
@@ -26,7 +25,7 @@ _ATTEMPT = re.compile(r"[0-9]{1,9}")
 
 type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 
 
 class Outcome(StrEnum):

@@ -15,11 +15,10 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from video_jobs import settings
+from video_jobs import logs, settings
 from video_jobs.faults import is_aws_fault
 from video_jobs.versions import NewerVersionError
 
@@ -34,7 +33,7 @@ SHORTEST_PART = 0.8
 
 type Handler = Callable[[dict[str, Any], Any], Any]
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 
 
 class ComesAgainError(Exception):

@@ -3,14 +3,12 @@
 Each part may be done again after a crash: what is told has the same event id, and a job is counted once.
 """
 
-from aws_lambda_powertools import Logger
-
-from video_jobs import notices, store
+from video_jobs import logs, notices, store
 from video_jobs.api.views import BatchView
 from video_jobs.jobs import Job
 from video_jobs.store import batches
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 
 
 def conclude(job: Job) -> None:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import multipart  # type: ignore[import-untyped]
 
 MOST_PARTS = 32
+_UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+"""How a text's charset may be called. Any other is refused: some take time that grows with the square of the text."""
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 
 
@@ -41,7 +43,7 @@ def read(content_type: str, body: bytes) -> list[tuple[str, str | FormFile]]:
                 )
             )
         )
-    except (multipart.MultipartError, UnicodeError, LookupError) as error:  # the last two: a text's charset
+    except (multipart.MultipartError, UnicodeError) as error:
         raise NotAFormError(f"not a whole form: {error}"[:200]) from None
 
 
@@ -50,9 +52,17 @@ def _fields(parser: multipart.MultipartParser) -> Iterator[tuple[str, str | Form
         if not part.name:
             raise NotAFormError("a part has no name")
         if part.filename is None:
-            yield part.name, part.value
+            yield part.name, _text(part)
         else:
             yield part.name, FormFile(_printable(part.filename), part.raw, _media_type(part.content_type))
+
+
+def _text(part: multipart.MultipartPart) -> str:
+    """What a field says, in UTF-8 and nothing else: which decoder runs is not the sender's choice."""
+    if part.charset.strip().lower() not in _UTF_8:
+        raise NotAFormError(f"the charset of a part is {_printable(part.charset)[:32]}: send UTF-8")
+    text: str = part.raw.decode("utf-8")
+    return text
 
 
 def _printable(text: str) -> str:

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -31,7 +32,7 @@ class Request:
         self.headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         self._query = parse_qs(event.get("rawQueryString") or "", errors="replace")
 
-    @property
+    @cached_property
     def body(self) -> bytes:
         """The body as it was sent: nothing if there was none. Raises MalformedBodyError."""
         text = self._event.get("body") or ""

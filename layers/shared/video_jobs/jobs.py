@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from video_jobs.redaction import redacted
+
 
 class JobStatus(StrEnum):
     PENDING = "pending"  # nothing has been asked of the platform yet
@@ -41,10 +43,19 @@ LONGEST_MESSAGE = 2000
 type MediaType = Literal["video", "audio", "image"]
 
 
-class Frozen(BaseModel):
-    """A value that does not change; unknown fields are dropped."""
+def safe_words(text: str) -> str:
+    """A platform's words as we show them: without credentials, and not endless."""
+    return redacted(text)[:LONGEST_MESSAGE]
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+
+# A plain alias: a `type` statement would become a part of its own in the API's document.
+SafeWords = Annotated[str, AfterValidator(safe_words)]
+
+
+class Frozen(BaseModel):
+    """A value that does not change; unknown fields are dropped. Errors do not quote what does not fit."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class JobError(Frozen):
@@ -52,9 +63,9 @@ class JobError(Frozen):
 
     code: str
     """Ours, stable: switch on this."""
-    message: str
+    message: SafeWords
     """The platform's own words where it said something."""
-    cause: str
+    cause: SafeWords
     """Why it happens."""
     action: str
     """What to do about it."""
@@ -65,7 +76,7 @@ class JobError(Frozen):
 class RetryPolicy(BaseModel):
     """How a step is tried again after a fault that passes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     max_attempts: int = Field(default=3, ge=1, le=10)
     """How often a step is asked for at most, the first time included."""

@@ -24,7 +24,7 @@ LARGEST_EVENT = 240_000
 """Bytes. Event buses took 256 KB, and by now 1 MB; what their rules lead to often takes less. And two messages that
 quote an event of this size fit into one call to SQS, which takes 1 MiB."""
 _WHOLE_NUMBERS = range(-(2**63), 2**63)
-"""Those that event buses take. (They also take a thousand levels of nesting; pydantic writes fewer.)"""
+"""Those that event buses take. (They also take a thousand levels of nesting; we show fewer.)"""
 
 
 class Notice(Frozen):
@@ -71,10 +71,7 @@ def _job_event(kind: str, moment: str | None, job: Job, **more: str) -> str:
     """The event, without what a bus would not take: `omitted` names it."""
     for number in range(len(_LEFT_OUT)):
         omitted = _LEFT_OUT[:number]
-        try:
-            data = _data(job, omitted) | more
-        except ValueError:  # nested too deeply to be written down
-            continue
+        data = _data(job, omitted) | more
         text = _text(kind, moment or job.updated_at, data)
         if len(text) <= LARGEST_EVENT and _is_taken(data):
             return text
@@ -86,7 +83,7 @@ _LEFT_OUT = ("steps.result", "options", "steps.told")
 
 
 def _data(job: Job, omitted: Sequence[str]) -> dict[str, Any]:
-    """What `GET /jobs/{id}` shows. Raises ValueError for what is nested too deeply."""
+    """What `GET /jobs/{id}` shows."""
     of_steps: dict[str, Any] = {"steps.result": {"result": None}, "steps.told": {"told": {}}}
     without = {field: value for name in omitted for field, value in of_steps.get(name, {}).items()}
     shown = media.known(job).model_copy(

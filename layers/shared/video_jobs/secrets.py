@@ -3,17 +3,22 @@
 import time
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError, TransformParameterError
 
-from video_jobs import settings
+from video_jobs import logs, redaction, settings
 
 MAX_AGE_SECONDS = 300
 # How often a value that does not fit may be asked for anew: a stranger must not be able to make us call without limit.
 REFRESH_EVERY_SECONDS = 30
 
 _refreshed_at: dict[str, float] = {}
+_read: dict[str, tuple[Any, dict[str, str]]] = {}
+"""By a secret's name: what was read, and what is usable of it, so that what is not is logged once."""
+
+logger = logs.logger()
 
 
 class SecretUnavailableError(Exception):
@@ -28,8 +33,9 @@ def _provider() -> SecretsProvider:
 def values(setting_name: str, *, fresh: bool = False) -> dict[str, str]:
     """The named values of the secret that an environment variable points to: {"current": "…", "previous": "…"}.
 
-    Raises SecretUnavailableError, which names the secret and never quotes it, if it is missing, empty, or anything
-    but a flat JSON object of texts.
+    Without blanks and line breaks around them, which come with many a copied key. A value that cannot be a key is left
+    out, and logged. Raises SecretUnavailableError, which names the secret and never quotes it, if none is left, or the
+    secret is missing or no JSON object.
     """
     name = settings.setting(setting_name)
     try:
@@ -39,12 +45,38 @@ def values(setting_name: str, *, fresh: bool = False) -> dict[str, str]:
         raise SecretUnavailableError(f"the secret {name} cannot be read: {error}") from error.__context__
     except TransformParameterError:
         raise SecretUnavailableError(f"the secret {name} is not JSON") from None
-    if not isinstance(found, dict) or not found or not all(isinstance(v, str) and v for v in found.values()):
+    usable = _usable(name, found)
+    if not usable:
         # it may have been filled since it was cached; a stranger must not have it looked up without limit
         if not fresh and (newer := newer_values(setting_name)) is not None:
             return newer
         raise SecretUnavailableError(f'the secret {name} has no values: it must be a JSON object, {{"name": "value"}}')
-    return found
+    return usable
+
+
+def _usable(name: str, found: Any) -> dict[str, str]:
+    """What can be used of a secret, by its fields' names."""
+    if name in _read and _read[name][0] is found:
+        return _read[name][1]
+    usable: dict[str, str] = {}
+    for field, value in (found if isinstance(found, dict) else {}).items():
+        if (reason := _unusable(value)) is None:
+            usable[field] = value.strip()
+        else:
+            logger.warning("secret_value_left_out", extra={"secret": name, "field": field, "reason": reason})
+    redaction.know(usable.values())
+    _read[name] = (found, usable)
+    return usable
+
+
+def _unusable(value: Any) -> str | None:
+    """Why a value cannot be a key; None if it can."""
+    if not isinstance(value, str):
+        return "not a text"
+    if not value.strip():
+        return "empty"
+    # no header can have it, and nobody gives out such a key
+    return None if value.strip().isprintable() else "has a line break or another control character inside"
 
 
 def newer_values(setting_name: str) -> dict[str, str] | None:
@@ -64,9 +96,7 @@ def chosen(found: Mapping[str, str], prefix: str, *, of: str) -> dict[str, str]:
 
     Raises SecretUnavailableError, which says what is missing of which platform's secret, if there is none.
     """
-    # a line break comes with many a copied key
-    stripped = {name: value.strip() for name, value in found.items() if name.startswith(prefix)}
-    fitting = {name: value for name, value in stripped.items() if value}
+    fitting = {name: value for name, value in found.items() if name.startswith(prefix)}
     if not fitting:
         raise SecretUnavailableError(f"the secret of {of} has no {prefix}")
     return fitting
@@ -76,3 +106,5 @@ def forget() -> None:
     """Drop all that is cached."""
     _provider.cache_clear()
     _refreshed_at.clear()
+    _read.clear()
+    redaction.forget()

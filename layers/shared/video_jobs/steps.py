@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
-from video_jobs import ended, notices, queues, secrets, settings, store, tokens
+from video_jobs import ended, logs, notices, queues, secrets, settings, store, tokens
 from video_jobs.batches import is_end
 from video_jobs.consumers import ComesAgainError, Handler, consumer
 from video_jobs.faults import RefusedByPlatformError, TransientError
@@ -56,7 +55,7 @@ LONGEST_CHECK_SECONDS = 900
 TRIES = 15
 """How often a message is received before a defect of ours sends it to the dead letters."""
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 
 
 class PlatformStep[C](Protocol):

@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
-from video_jobs import jsontext
+from video_jobs import jsontext, nesting
 from video_jobs.api import problems
 from video_jobs.api.problems import MOST_ERRORS, Problem, ProblemError
 from video_jobs.http import MalformedBodyError, Request
@@ -138,10 +138,13 @@ def _strictly_read(event: dict[str, Any], largest_body: int, too_large: str) -> 
         if not body:
             return plain | {"body": None}
         _require_json(request.headers.get("content-type", "application/json"))
-        text = json.dumps(jsontext.read(body), ensure_ascii=False, allow_nan=False)
+        found = jsontext.read(body)
+        if (place := nesting.too_deep(found)) is not None:
+            raise problems.too_deep(place)
+        text = json.dumps(found, ensure_ascii=False, allow_nan=False)
         size = max(len(body), len(text.encode()))
-    except (MalformedBodyError, jsontext.NotJsonError, ValueError, RecursionError) as error:
-        # the last two: a number that only infinity holds (1e999), and more nesting than can be written down again
+    except (MalformedBodyError, jsontext.NotJsonError, ValueError) as error:
+        # ValueError: a number that only infinity holds (1e999)
         raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed_json", f"The body cannot be read: {error}.") from None
     if size > largest_body:
         said = f"The body has {size} bytes; {largest_body} is the most. {too_large}".strip()

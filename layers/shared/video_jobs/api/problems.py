@@ -6,9 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from video_jobs.nesting import DEEPEST
+
 CONTENT_TYPE = "application/problem+json"
 MOST_ERRORS = 50
 """How many parts of a request an answer names."""
+_MOST_STEPS = 5
+_LONGEST_NAME = 64
 
 
 class FieldError(BaseModel):
@@ -66,6 +70,13 @@ def newer_version() -> ProblemError:
 
 def invalid_cursor() -> ProblemError:
     return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor", "The cursor is not one that we gave out.")
+
+
+def too_deep(place: Sequence[str | int]) -> ProblemError:
+    """A part of the body is nested more deeply than we take; `place` leads there, and its first steps say enough."""
+    field = ".".join(["body", *(str(part)[:_LONGEST_NAME] for part in place[:_MOST_STEPS])])
+    said = f"Nested too deeply: {DEEPEST} levels of objects and lists are the most, the body itself included"
+    return unfit([FieldError(field=field, message=said)])
 
 
 def invalid(errors: Sequence[dict[str, Any]], *, tags: Collection[str] = ()) -> ProblemError:

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from video_jobs.batches import Batch, BatchStatus, Counts, estimated_end, rate
 from video_jobs.jobs import Job, JobError, JobStatus, MediaType, StepStatus, now
+from video_jobs.nesting import Shallow
 from video_jobs.platforms import media
 from video_jobs.store import Page
 
@@ -26,7 +27,7 @@ class StepView(BaseModel):
     """The platform's own word."""
     platform_job_id: str | None = None
     """The platform's id of this step."""
-    result: dict[str, Any] | None = None
+    result: Shallow | None = None
     """What came of it; while it runs, what there is already."""
     told: dict[str, str] = {}
     """What callbacks said that end nothing by themselves: "platform's id/part" and the platform's word."""
@@ -44,6 +45,8 @@ class StepView(BaseModel):
 
 class JobSummary(BaseModel):
     """A job, as a list shows it."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # it is read from the table
 
     job_id: str
     provider: str
@@ -72,7 +75,7 @@ class JobView(JobSummary):
     """0 to 1: how much of the plan is done."""
     steps: list[StepView]
     """In the order of the plan."""
-    options: dict[str, Any]
+    options: Shallow
     error: JobError | None = None
     """Why it failed."""
     adopted: bool
@@ -195,6 +198,8 @@ def _rounded(found: float | None) -> float | None:
 
 class EventView(BaseModel):
     """What a platform said about a step, as it said it."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # it is read from the table
 
     event_id: str
     callback: str

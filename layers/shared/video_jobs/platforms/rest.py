@@ -161,7 +161,7 @@ class RestClient:
             raise self._not_configured(str(error)) from None
         if values is None:
             return None
-        key = values.get("api_key", "").strip()  # a line break comes with many a copied key
+        key = values.get("api_key", "")
         if not key or not (key.isascii() and key.isprintable()):
             raise self._not_configured("the secret has no api_key, or one that is not plain text")
         return key

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from video_jobs.jobs import LONGEST_MESSAGE, JobError
+from video_jobs.jobs import JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class KnownError:
     retryable: bool
 
     def with_message(self, message: str) -> JobError:
-        said = message.strip()[:LONGEST_MESSAGE] or "api.video gave no reason"
+        said = message.strip() or "api.video gave no reason"
         return JobError(code=self.code, message=said, cause=self.cause, action=self.action, retryable=self.retryable)
 
 

@@ -158,7 +158,7 @@ def _unavailable(message: str, *, wait: float | None = None, rate_limited: bool 
 
 def _access_key(values: Mapping[str, str]) -> tuple[str, str]:
     """The access key's id and secret. Raises TransientError if there are none, without a word of them."""
-    found = tuple(values.get(name, "").strip() for name in ("access_key_id", "access_key_secret"))
+    found = tuple(values.get(name, "") for name in ("access_key_id", "access_key_secret"))
     if not all(part and part.isascii() and part.isprintable() for part in found):
         raise _not_configured("the secret has no access_key_id and access_key_secret, or they are not plain text")
     access_key_id, access_key_secret = found

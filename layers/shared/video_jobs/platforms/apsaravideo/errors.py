@@ -7,7 +7,7 @@ can end with VOD prints URLInvalidError alone, so for the others the status deci
 
 from dataclasses import dataclass
 
-from video_jobs.jobs import LONGEST_MESSAGE, JobError
+from video_jobs.jobs import JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class KnownError:
     retryable: bool
 
     def with_message(self, message: str) -> JobError:
-        said = message.strip()[:LONGEST_MESSAGE] or "VOD gave no reason"
+        said = message.strip() or "VOD gave no reason"
         return JobError(code=self.code, message=said, cause=self.cause, action=self.action, retryable=self.retryable)
 
 

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from aws_lambda_powertools import Logger
-
-from video_jobs import secrets, settings
+from video_jobs import logs, secrets, settings
 from video_jobs.callbacks import Outcome
+from video_jobs.jobs import safe_words
 
 MOST_MESSAGES = 16
 """What MNS gives at once."""
@@ -30,7 +29,7 @@ MESSAGE_SECONDS = 4
 _SECRET = "APSARAVIDEO_SECRET"  # noqa: S105 (a variable's name)
 _WRONG_KEY = {"InvalidAccessKeyId", "SignatureDoesNotMatch"}
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 
 
 class QueueUnavailableError(Exception):
@@ -113,7 +112,7 @@ def _queue(values: dict[str, str]) -> Iterator[Any]:
     """The queue that is configured. The SDK is imported here: only this function has it."""
     from mns.account import Account  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    key_id, key_secret = (values.get(name, "").strip() for name in ("access_key_id", "access_key_secret"))
+    key_id, key_secret = (values.get(name, "") for name in ("access_key_id", "access_key_secret"))
     if not (key_id and key_secret):
         raise secrets.SecretUnavailableError("the secret of ApsaraVideo VOD has no access_key_id and access_key_secret")
     account = Account(settings.setting("APSARAVIDEO_MNS_ENDPOINT"), key_id, key_secret)
@@ -141,7 +140,7 @@ def _understood() -> Iterator[None]:
     except MNSExceptionBase as error:
         name, endpoint = settings.setting("APSARAVIDEO_MNS_QUEUE"), settings.setting("APSARAVIDEO_MNS_ENDPOINT")
         said = "" if error.type == "RespDataDamaged" else error.message  # that would be the messages themselves
-        text = f"the queue {name} at {endpoint}: {error.type}: {said}"
+        text = safe_words(f"the queue {name} at {endpoint}: {error.type}: {said}")
         if isinstance(error, MNSServerException) and error.type in _WRONG_KEY:
             raise _WrongKeyError(text) from None
         raise QueueUnavailableError(text) from None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from video_jobs.jobs import LONGEST_MESSAGE, JobError
+from video_jobs.jobs import JobError, safe_words
 
 LONGEST_PARAMETER = 64
 
@@ -28,7 +28,7 @@ class KnownError:
     """Expressions with one named group each. A message of another edition, without them, is as good."""
 
     def with_message(self, message: str) -> JobError:
-        said = message.strip()[:LONGEST_MESSAGE] or "TwelveLabs gave no reason"
+        said = message.strip() or "TwelveLabs gave no reason"
         found = [match for pattern in self.parameters if (match := re.search(pattern, said, re.IGNORECASE))]
         shown = "; ".join(_shown(name, value) for match in found for name, value in match.groupdict().items())
         cause = f"{self.cause} ({shown})" if shown else self.cause
@@ -291,4 +291,4 @@ def _envelope(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _text(body: Mapping[str, Any], name: str) -> str:
     found = body.get(name)
-    return found.strip() if isinstance(found, str) else ""
+    return safe_words(found.strip()) if isinstance(found, str) else ""

@@ -16,6 +16,9 @@ from video_jobs.http import MalformedBodyError, Request
 WEBHOOK = "webhook"
 """How the names of webhook secrets begin in the platform's secret: all of them are accepted."""
 
+MOST_SIGNATURES = 8
+"""In one header. Whoever has proven nothing yet chooses how many there are."""
+
 _MOMENT = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 
@@ -30,8 +33,9 @@ def check(header: str | None, body: bytes, *, keys: Collection[str], now: float,
     moment, signatures = _parts(header)
     if abs(now - int(moment)) > tolerance:
         raise RefusedError("the signature is not of this time")
+    expected = [made(body, moment, key) for key in keys]  # one for each key, whatever the header holds
     # each with each, so that the time does not tell which one it was
-    holds = [hmac.compare_digest(given, made(body, moment, key)) for key in keys for given in signatures]
+    holds = [hmac.compare_digest(given, ours) for ours in expected for given in signatures]
     if not any(holds):
         raise RefusedError("the signature does not hold")
 
@@ -47,7 +51,7 @@ def _parts(header: str) -> tuple[str, list[str]]:
     moments = [value for name, value in items if name == "t"]
     signatures = [value for name, value in items if name == "v1" and _SIGNATURE.fullmatch(value)]
     # two moments: two headers, which API Gateway has joined
-    if len(moments) != 1 or not _MOMENT.fullmatch(moments[0]) or not signatures:
+    if len(moments) != 1 or not _MOMENT.fullmatch(moments[0]) or not 1 <= len(signatures) <= MOST_SIGNATURES:
         raise RefusedError("the signature's header is malformed")
     return moments[0], signatures
 

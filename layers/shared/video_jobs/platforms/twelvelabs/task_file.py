@@ -8,10 +8,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from video_jobs import queues, settings, store
+from video_jobs import logs, queues, settings, store
 from video_jobs.faults import RefusedByPlatformError, TransientError
 from video_jobs.forms import FormFile
 from video_jobs.jobs import Job, JobError, StepFailed, StepRunning, Submitted, now, timestamp
@@ -22,7 +21,7 @@ from video_jobs.queues import CheckMessage
 LEASE_SECONDS = 90
 """More than a request may take: what breaks off half-way, the sweep finds after that, and the worker ends it."""
 
-logger = Logger(serialize_stacktrace=False)
+logger = logs.logger()
 
 
 def hand_over(client: TwelveLabs, wanted: Job, file: FormFile) -> str | None:

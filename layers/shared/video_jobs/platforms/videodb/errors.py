@@ -6,7 +6,7 @@ VideoDB sends prose, not codes, so a message is recognised by how it begins, wha
 
 from dataclasses import dataclass
 
-from video_jobs.jobs import LONGEST_MESSAGE, JobError
+from video_jobs.jobs import JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ _UNKNOWN = KnownError(
 
 def from_message(message: str | None, *, status: int | None = None) -> JobError:
     """The documented error that VideoDB means, or a general one that keeps its words."""
-    said = (message or "").strip()[:LONGEST_MESSAGE] or "VideoDB gave no reason"
+    said = (message or "").strip() or "VideoDB gave no reason"
     for known in KNOWN_ERRORS:
         if known.message and said.lower().startswith(known.message.lower()):
             return known.with_message(said)

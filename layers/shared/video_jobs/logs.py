@@ -1,0 +1,29 @@
+"""The log: one JSON object a line, and no credentials in it, whoever's words it quotes."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from video_jobs.redaction import redacted
+
+
+def logger() -> Logger:
+    """The function's logger: every module has the same one, so that the keys that one adds are on the others' lines."""
+    return Logger(serialize_stacktrace=False, json_serializer=_line)
+
+
+def _line(entry: Any) -> str:
+    text = json.dumps(_clean(entry), separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair would cost the line
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, Mapping):
+        return {name: _clean(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(part) for part in value]
+    return value if value is None or isinstance(value, bool | int | float) else redacted(str(value))
