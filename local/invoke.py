@@ -25,6 +25,8 @@ EVENTS = ROOT / "events"
 IMAGE = "public.ecr.aws/lambda/python:3.13"
 ENV_FILE = LOCAL / "env.json"
 NAMED_ENV_FILE = ENV_FILE.relative_to(ROOT)
+BUILT_TEMPLATE = build.BUILD / "template.yaml"
+NAMED_TEMPLATE = BUILT_TEMPLATE.relative_to(ROOT)
 ANY_EVENT = "videodb/upload/video_success"
 CONNECT_SECONDS = 5
 HOST_FROM_CONTAINER = "host.docker.internal"  # where Docker runs in a virtual machine: macOS, Windows
@@ -54,9 +56,7 @@ def invoke(event: str) -> int:
     function = function_of(event, template.functions())
     stack = _stack()
     gateway = _gateway()
-    LOGS.mkdir(parents=True, exist_ok=True)
-    with build.one_at_a_time():
-        build.if_needed("invoke")
+    _have_it_built()
     with ExitStack() as exits:
         directory = Path(exits.enter_context(TemporaryDirectory(dir=LOCAL)))
         variables = _as_seen_from_container(_environment_of(function, stack.endpoint_url), gateway, exits)
@@ -72,7 +72,7 @@ def invoke(event: str) -> int:
                 function,
                 f"--event={file}",
                 f"--env-vars={env_file}",
-                f"--template-file={build.BUILD / 'template.yaml'}",
+                f"--template-file={BUILT_TEMPLATE}",
                 *(["--skip-pull-image"] if _has_image(f"{IMAGE}-{build.architecture()}") else []),
             ],
             cwd=ROOT,
@@ -82,7 +82,7 @@ def invoke(event: str) -> int:
 
 
 def write_env(event: str, env_file: Path = ENV_FILE) -> str:
-    """Writes the variables of every function, and returns what to type: to build, and to run one with this event."""
+    """Writes the variables of every function, and returns what to type, to run one with this event."""
     event_file(event)
     function = function_of(event, template.functions())
     stack = _stack()
@@ -95,17 +95,16 @@ def write_env(event: str, env_file: Path = ENV_FILE) -> str:
         for folder, name in template.functions().items()
     }
     env_file.write_text(json.dumps(found, indent=2) + "\n")
+    _have_it_built()
     return to_type(function, event, host)
 
 
 def to_type(function: str, event: str, host: str) -> str:
-    architecture = build.architecture()
     keys = " ".join(f"{name}={key}" for name, key in zip(KEYS, aws.CREDENTIALS, strict=True))
     lines = [
         "source .venv/bin/activate",
-        f"export ARCH={architecture} {keys} AWS_REGION={aws.REGION}    # in a shell for this alone",
-        f"sam build --parameter-overrides Architecture={architecture}",
-        invocation(function, event, architecture),
+        f"export {keys} AWS_REGION={aws.REGION}    # in a shell for this alone",
+        invocation(function, event),
     ]
     said = [f"{NAMED_ENV_FILE} says how each function finds the local stack, at {host}, from its container. To type:"]
     said += ["", *(f"  {line}" for line in lines), "", "events/README.md has the last line of every other function."]
@@ -114,12 +113,16 @@ def to_type(function: str, event: str, host: str) -> str:
     return "\n".join(said)
 
 
-def invocation(function: str, event: str, architecture: str) -> str:
-    """The line that runs a function with the SAM CLI alone."""
-    return (
-        f"sam local invoke {function} -e events/{event}.json --env-vars {NAMED_ENV_FILE}"
-        f" --parameter-overrides Architecture={architecture}"
-    )
+def invocation(function: str, event: str) -> str:
+    """The line that runs a function, as it was built for this machine, with the SAM CLI alone."""
+    return f"sam local invoke {function} -t {NAMED_TEMPLATE} -e events/{event}.json --env-vars {NAMED_ENV_FILE}"
+
+
+def _have_it_built() -> None:
+    """For this machine's processor, whichever the functions have in AWS."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with build.one_at_a_time():
+        build.if_needed("invoke")
 
 
 def _stack() -> running.RunningStack:

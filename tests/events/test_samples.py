@@ -209,10 +209,10 @@ def test_the_readme_says_of_each_callback_how_certain_it_is_and_what_it_does() -
 def test_the_readmes_commands_name_functions_and_files_that_exist() -> None:
     readme = (EVENTS / "README.md").read_text()
 
-    commands = re.findall(r"^    sam local invoke (\w+) -e events/(\S+)\.json", readme, re.MULTILINE)
+    commands = re.findall(r"^    sam local invoke (\w+) -t \S+ -e events/(\S+)\.json", readme, re.MULTILINE)
     whole = re.findall(r"^    (sam local invoke .*)", readme, re.MULTILINE)
 
-    assert whole == [invoke.invocation(function, event, "$ARCH") for function, event in commands]
+    assert whole == [invoke.invocation(function, event) for function, event in commands]
     assert {function for function, _ in commands} == set(FUNCTIONS)
     assert [function_of(name) for _, name in commands] == [function for function, _ in commands]
     assert [name for _, name in commands if name not in names()] == []

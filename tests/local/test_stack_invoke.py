@@ -15,7 +15,6 @@ from local import build, invoke, running, serve, template
 from local.commands import StackError
 from local.forward import forwarded
 from local.samples import SAMPLE_API_KEY
-from tests.cloudformation import ROOT
 from tests.stack import Stack
 
 
@@ -85,7 +84,7 @@ def up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invoke, "_gateway", lambda: "172.17.0.1")
     monkeypatch.setattr(invoke, "_host_from_container", lambda gateway, _endpoint: gateway)
     monkeypatch.setattr(invoke, "_environment_of", lambda _function, _endpoint: VARIABLES)
-    monkeypatch.setattr(build, "architecture", lambda: "x86_64")
+    monkeypatch.setattr(build, "if_needed", lambda _log_name: None)
 
 
 @pytest.mark.usefixtures("up")
@@ -108,14 +107,11 @@ def test_it_prints_the_lines_to_type(tmp_path: Path) -> None:
 
     assert [line.strip() for line in said.splitlines() if line.startswith("  ")] == [
         "source .venv/bin/activate",
-        "export ARCH=x86_64 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1"
+        "export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1"
         "    # in a shell for this alone",
-        "sam build --parameter-overrides Architecture=x86_64",
-        "sam local invoke TasksApi -e events/api/tasks/list.json --env-vars .local/env.json"
-        " --parameter-overrides Architecture=x86_64",
+        "sam local invoke TasksApi -t .local/build/template.yaml -e events/api/tasks/list.json"
+        " --env-vars .local/env.json",
     ]
-    readme = (ROOT / "events/README.md").read_text()
-    assert "\n    sam build --parameter-overrides Architecture=$ARCH\n" in readme
 
 
 def test_without_a_stack_there_is_nothing_to_write(tmp_path: Path) -> None:
