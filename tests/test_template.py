@@ -184,6 +184,21 @@ def test_what_waits_for_aws_outlasts_an_incident_of_a_day(queue: str) -> None:
         assert tries > 10
 
 
+def test_queues_that_wait_for_aws_wait_alike() -> None:
+    # tests/pipeline/test_consumers.py looks at one of them
+    assert len({QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"] for queue in WAITS_FOR_AWS}) == 1
+    assert len({QUEUES[queue]["MessageRetentionPeriod"] for queue in WAITS_FOR_AWS}) == 1
+
+
+def test_every_environment_variable_that_a_consumer_is_told_is_in_the_template() -> None:
+    sources = [*ROOT.glob("functions/**/app.py"), *ROOT.glob("layers/shared/video_jobs/*.py")]
+    named = {name for path in sources for name in re.findall(r'(?:queue|dead_letters)="(\w+)"', path.read_text())}
+    prefixes = {f"{provider.upper()}_STEPS" for provider in PROVIDERS}
+    wanted = named | {f"{prefix}_{part}_URL" for prefix in prefixes for part in ("QUEUE", "DEAD_LETTERS")}
+    assert {"BATCHES_DEAD_LETTERS_URL", "DELIVERIES_QUEUE_URL"} <= named
+    assert wanted <= set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+
+
 def test_dead_letters_have_most_of_a_fortnight_left_when_they_arrive() -> None:
     # SQS keeps a message's first time of sending when it moves it, so a source that kept them as long would hand over
     # messages that are deleted on arrival
@@ -322,10 +337,10 @@ def test_answers_that_only_we_can_mend_are_counted(status: str, route: str, lamb
     assert ALARMS["FailedAnswersAlarm"]["DatapointsToAlarm"] > 1
 
 
-def test_what_is_left_for_later_because_aws_is_away_is_counted() -> None:
+@pytest.mark.parametrize("message", ["aws_unavailable", "newer_version", "not kept"])
+def test_what_is_left_for_later_is_counted(message: str) -> None:
     pattern = counted("AwsUnavailable")
-    assert matches(pattern, {"message": "aws_unavailable"})
-    assert matches(pattern, {"message": "not kept"})
+    assert matches(pattern, {"message": message})
     assert not matches(pattern, {"message": "recorded"})
     assert ALARMS["AwsUnavailableAlarm"]["Period"] >= 2 * 900  # the longest wait, so that a wait is no end
 

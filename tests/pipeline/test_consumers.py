@@ -30,6 +30,7 @@ from video_jobs.store import batches, reads
 
 from functions.pipeline.redeliver import app as redeliver
 from tests.batch import kinds, new_batch, sources
+from tests.cloudformation import RESOURCES
 from tests.events.conftest import Functions
 from tests.patches import change
 from tests.scripted import ScriptedPlatform, ScriptedStep, new_job
@@ -37,10 +38,11 @@ from tests.stack import Context, Stack, handler, http_event, sqs_event
 
 DONE = Found(end=StepSucceeded(result={"id": "m-1"}), body={"success": True})
 HOUR = 3600
-RECEIVES = 150
-"""As the template sets it: how often SQS hands a message over before it moves it by itself."""
-RETENTION = 4 * 24 * HOUR
-"""As the template sets it: how long SQS keeps a message."""
+DELIVERIES = RESOURCES["Deliveries"]["Properties"]
+RECEIVES = DELIVERIES["RedrivePolicy"]["maxReceiveCount"]
+"""How often SQS hands a message over before it moves it by itself. The other queues have the same: test_template.py."""
+RETENTION = DELIVERIES["MessageRetentionPeriod"]
+"""How long SQS keeps a message, in seconds."""
 TRIES = {"steps": 15, "deliveries": 10, "batches": 10}
 CALLBACK_BODY = '{"success": true, "data": {"id": "m-1"}}'
 
