@@ -17,13 +17,13 @@ $(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local platforms watch invoke invoke-env redrive callback-url webhooks test check format bench bench-batch \
-	openapi clean
+.PHONY: help setup demo local platforms watch invoke invoke-env redrive callback-url webhooks test check check-code \
+	check-types check-files check-environments check-template format bench bench-batch openapi clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## install everything into .venv (the other commands do it when needed)
+setup: $(READY) $(TOOLS)/checkov/.ready ## install everything into .venv and .tools (the other commands do it when needed)
 
 demo: $(READY) ## run jobs through the whole stack on this machine, with simulated platforms
 	@$(RUN) -m local.demo
@@ -55,14 +55,36 @@ webhooks: $(READY) ## connect a platform: PLATFORM=apivideo|apsaravideo|twelvela
 	@$(RUN) -m local.webhooks --platform '$(PLATFORM)' --action '$(ACTION)' --stack '$(STACK)' --events '$(EVENTS)' \
 		--mns '$(MNS)' --endpoint '$(ENDPOINT)' --force '$(FORCE)'
 
-test: $(READY) ## run the tests
-	$(RUN) -m pytest
+test: $(READY) ## run all tests, and say which branches of the functions' code they leave out
+	$(RUN) -m pytest --cov
 
-check: $(READY) ## lint, check formatting and types, validate the template
+# each of them is a hook in .pre-commit-config.yaml, too
+check: check-code check-types check-files check-environments check-template ## lint all there is to lint; no network
+
+check-code: $(READY)
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
+
+check-types: $(READY)
 	$(RUN) -m mypy
+
+check-files: $(READY)
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(VENV)/bin/pre-commit validate-config
+
+check-environments: $(READY) $(TOOLS)/checkov/.ready
+	$(RUN) -m pip check
+	$(TOOLS)/sam/bin/python -m pip check
+	$(TOOLS)/ministack/bin/python -m pip check
+	$(TOOLS)/checkov/bin/python -m pip check
+
+# .cfnlintrc.yaml and .checkov.yaml say with which rules
+check-template: $(READY) $(TOOLS)/checkov/.ready
+	AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/cfn-lint
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/sam validate --lint
+	$(TOOLS)/checkov/bin/checkov
 
 format: $(READY) ## put imports and layout in order
 	$(RUN) -m ruff check --fix --select I
@@ -79,7 +101,7 @@ openapi: $(READY) ## write the API's description from the code
 
 clean: ## remove what builds, runs and tests left behind, but not what setup installed
 	@test ! -d .local || find .local -mindepth 1 -maxdepth 1 ! -name dynamodb -exec rm -rf {} +
-	rm -rf .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml layers/shared/requirements.txt $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready
