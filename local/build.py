@@ -50,7 +50,7 @@ def fingerprint() -> str:
 def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
-    elif path.is_dir() and path.name != "__pycache__":
+    elif path.is_dir() and path.name != "__pycache__" and path.suffix != ".egg-info":
         for inside in path.iterdir():
             yield from _files(inside)
 
