@@ -150,7 +150,7 @@ def assert_make_knows(called: list[str]) -> None:
     """Targets of the Makefile, with a value for variables that they use."""
     for line in called:
         name, *variables = line.split()
-        recipe = re.search(rf"^{name}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+        recipe = re.search(rf"^{name}:.*\n((?:\t.*\n)*)", MAKEFILE, re.MULTILINE)
         assert recipe, line
         for variable in variables:
             what, _, value = variable.partition("=")
