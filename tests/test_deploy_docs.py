@@ -12,6 +12,16 @@ README = (ROOT / "README.md").read_text()
 DEPLOY = (ROOT / "docs/deploy.md").read_text()
 SERVICES = {"ApiGatewayV2": "apigateway", "IAM": "iam", "KMS": "kms"}
 """What IAM calls a service, where it is not what CloudFormation calls it."""
+ROLES_AND_POLICIES = {
+    f"iam:{action}"
+    for action in (
+        *("CreateRole", "GetRole", "UpdateRole", "DeleteRole", "PassRole", "PutRolePolicy", "DeleteRolePolicy"),
+        *("AttachRolePolicy", "DetachRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies"),
+        *("CreatePolicy", "GetPolicy", "DeletePolicy", "CreatePolicyVersion", "DeletePolicyVersion"),
+        *("ListPolicyVersions", "ListEntitiesForPolicy"),
+    )
+}
+"""What CloudFormation calls to make, change, roll back and delete a role or a managed policy."""
 
 
 def table(heading: str) -> list[list[str]]:
@@ -64,6 +74,8 @@ def test_who_deploys_may_do_what_the_template_needs() -> None:
     (policy,) = re.findall(r"```json\n(.*?)```", DEPLOY, re.DOTALL)
     allowed = {action.split(":")[0] for statement in json.loads(policy)["Statement"] for action in statement["Action"]}
     kinds = {resource["Type"].split("::")[1] for resource in translated()["Resources"].values()}
+    named = {action for statement in json.loads(policy)["Statement"] for action in statement["Action"]}
+    assert named >= ROLES_AND_POLICIES
     assert allowed == {SERVICES.get(kind, kind.lower()) for kind in kinds} | {"cloudformation", "s3"}
 
 

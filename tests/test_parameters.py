@@ -324,6 +324,7 @@ def test_functions_that_take_from_queues_leave_room_in_an_account_with_a_hundred
     assert together <= 40
     for page in ("README.md", "docs/deploy.md"):
         assert f"**{together}**" in (ROOT / page).read_text()
+    assert f"the stack has {100 - together} left" in (ROOT / "docs/deploy.md").read_text()
 
 
 def test_every_maximum_but_the_redelivery_s_can_be_chosen() -> None:

@@ -184,6 +184,8 @@ def test_what_waits_for_aws_outlasts_an_incident_of_a_day(queue: str) -> None:
     assert tries * longest_wait >= 30 * 3600
     # and is among the dead letters, which raise an alarm, before it is deleted by its age
     assert tries * longest_wait < QUEUES[queue]["MessageRetentionPeriod"]
+    # where Lambda has no room for the function, nobody sets a wait
+    assert tries * QUEUES[queue]["VisibilityTimeout"] >= 30 * 3600
     if queue.endswith("Steps"):  # attempts come back by the same way, and a job may ask for 10
         assert tries > 10
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from local import slowness
 from local.commands import LOGS, StackError
@@ -58,7 +59,7 @@ def main() -> int:
             with shown.stages() as begin:
                 begin("stopping all of it, and removing its files")
                 exits.close()
-    except (StackError, ApiError, BotoCoreError, ClientError) as error:
+    except (StackError, ApiError, BotoCoreError, ClientError, HTTPError, ValueError) as error:  # pydantic's are, too
         shown.say(f"\n{error}\n{WHERE_THE_LOGS_ARE}\nOnce more: make demo")
         return 1
     shown.conclude(report)
@@ -121,6 +122,6 @@ def _logs_kept(stack: LocalStack) -> Iterator[None]:
     """Before the stack is gone, if the demo breaks off."""
     try:
         yield
-    except (ApiError, BotoCoreError, ClientError):
+    except Exception:
         logs.keep(stack.client("logs"))
         raise

@@ -29,6 +29,7 @@ from functions.api.tasks import app
 from local.platforms.twelvelabs import SimulatedTwelveLabs, UploadedFile, lists
 from tests.api import calls
 from tests.api.bridge import http_event, serve
+from tests.log import captured
 from tests.stack import API_KEY, Context, Stack, handler
 
 QUEUE = "TwelveLabsSteps"
@@ -975,6 +976,14 @@ def test_an_unknown_route_is_not_allowed(stack: Stack, method: str, path: str) -
     answer = call(method, path)
 
     assert (answer.status, answer.code) == (404, "api_not_allowed")
+
+
+def test_the_name_of_the_key_that_asked_is_logged(stack: Stack) -> None:
+    with captured() as log:
+        call()
+        call(key="wrong")
+
+    assert [line["api_key_name"] for line in log.messages("asked")] == ["default"]
 
 
 def test_no_key_is_logged(desk: Desk, http: httpx.Client, url: str) -> None:

@@ -28,6 +28,7 @@ from local.platforms.apivideo import Rates, SimulatedApiVideo
 from tests.api.bridge import serve
 from tests.api.calls import Answer, away, call
 from tests.events.test_apivideo import NAME, encoded, headers
+from tests.log import captured
 from tests.scripted import fault, new_job
 from tests.stack import API_KEY, Stack, handler, http_event
 
@@ -252,6 +253,14 @@ def test_the_sdk_finds_no_video_that_we_do_not_know(videos: VideosApi, video_id:
 
     assert problem(caught.value) == NOT_FOUND
     assert caught.value.headers["content-type"] == "application/json"
+
+
+def test_the_name_of_the_key_that_asked_is_logged(stack: Stack) -> None:
+    with captured() as log:
+        show()
+        show(authorization="Bearer wrong")
+
+    assert [line["api_key_name"] for line in log.messages("asked")] == ["default"]
 
 
 def test_the_sdk_cannot_connect_with_a_wrong_key(url: str) -> None:

@@ -49,8 +49,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _answer(event: Mapping[str, Any]) -> dict[str, Any]:
     """What a request is answered, if its sender has one of our API keys."""
     request = Request(event)
-    if keys.owner(request.headers) is None:
+    owner = keys.owner(request.headers)
+    if owner is None:
         raise refusals.api_key_invalid()
+    logger.info("asked", extra={"api_key_name": owner})
     method, path = event["requestContext"]["http"]["method"], event.get("rawPath", "")
     task_id = path.removeprefix(f"{ROOT}/")
     match method, path == ROOT:

@@ -74,6 +74,7 @@ def _let_in(headers: Mapping[str, str]) -> None:
         owner = keys.owner(headers)
     if owner is None:
         raise problems.wrong_credentials(HTTPStatus.UNAUTHORIZED)
+    logger.info("asked", extra={"api_key_name": owner})
 
 
 def _basic(encoded: str) -> str:

@@ -29,7 +29,7 @@ LONGEST_WAIT_SECONDS = 900
 """Between two tries of what waits for AWS, or for newer code."""
 LONGEST_WAIT_AFTER_A_DEFECT_SECONDS = 300
 SHORTEST_PART = 0.8
-"""Of a wait, at random from here to all of it: what failed together comes apart, and 150 tries outlast a day."""
+"""Of a wait, at random from here to all of it: what failed together comes apart, and 300 tries outlast two days."""
 
 type Handler = Callable[[dict[str, Any], Any], Any]
 
