@@ -11,10 +11,14 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --editable 
 define CHECK_PYTHON
 $(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
 	echo 'This project runs on Python 3.13, as its functions do, and "$(PYTHON)" is not one (with venv).' >&2; \
-	echo 'Install it (uv python install 3.13, pyenv install 3.13, brew install python@3.13,' >&2; \
+	echo 'Install it (uv python install 3.13, pyenv install 3.13,' >&2; \
 	echo 'apt install python3.13-venv), or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; \
 	exit 1; }
 endef
+
+# A Python that is gone, or that has no pip, takes with it what was installed for it.
+$(shell test -x $(VENV)/bin/python3.13 && test -x $(VENV)/bin/pip || \
+	rm -f $(VENV)/bin/python3.13 $(READY) $(TOOLS)/*/.ready)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo local platforms watch invoke invoke-env redrive callback-url webhooks test check check-code \
@@ -100,7 +104,10 @@ openapi: $(READY) ## write the API's description from the code
 	@$(RUN) -m local.openapi
 
 clean: ## remove what builds, runs and tests left behind, but not what setup installed
-	@test ! -d .local || find .local -mindepth 1 -maxdepth 1 ! -name dynamodb -exec rm -rf {} +
+	@test ! -e .local/stack.lock || flock -n .local/stack.lock true || { \
+		echo 'make local is running. End it first (Ctrl-C).' >&2; exit 1; }
+	@test ! -d .local || find .local -mindepth 1 -maxdepth 1 ! -name dynamodb ! -name 'build*' ! -name cache ! -name run \
+		! -name '*.lock' -exec rm -rf {} +
 	rm -rf .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage.json
 	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

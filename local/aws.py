@@ -30,6 +30,17 @@ NOWHERE = "http://127.0.0.1:9"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - compared with, not bound to
 CREDENTIALS = ("local", "local")
 AUTH = {"AUTH": "true", "AWS_ACCESS_KEY_ID": CREDENTIALS[0], "AWS_SECRET_ACCESS_KEY": CREDENTIALS[1]}
+OF_MAKE_AND_PYTHON = (
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKEOVERRIDES",
+    "MAKELEVEL",
+    "GNUMAKEFLAGS",
+    "PYTHON",
+    "PYTHONHOME",
+    "PYTHONPATH",
+)
+"""What a `make` that started this hands on, and would decide how layers are built: `make demo PYTHON=...`."""
 START_SECONDS = 120
 WARM_SECONDS = 300
 FUNCTION_PROCESSES = 4
@@ -93,8 +104,8 @@ def _run_folder(port: int) -> Iterator[tuple[Path, int]]:
 def _remove_leftovers() -> None:
     """What runs left behind that were killed together with what would have tidied up after them."""
     for directory in RUNS.iterdir():
-        # not found: it is just being removed by its own run; would block: it is used
-        with contextlib.suppress(FileNotFoundError, BlockingIOError), (directory / LOCK).open("w") as lock:
+        # it is used; or just being removed by its own run; or nothing of ours
+        with contextlib.suppress(OSError), (directory / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             rmtree(directory, ignore_errors=True)
 
@@ -127,7 +138,11 @@ def client(service: str, endpoint_url: str) -> Any:
 
 def command_environment(endpoint_url: str) -> dict[str, str]:
     """The user's environment for a command like `sam`, but with the emulator as the only AWS there is."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "SAM_CLI_"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in OF_MAKE_AND_PYTHON and not key.startswith(("AWS_", "SAM_CLI_"))
+    }
     return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
         "AWS_ENDPOINT_URL": endpoint_url,
@@ -140,6 +155,7 @@ def command_environment(endpoint_url: str) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": f"{LOOPBACK},localhost,{kept.get('NO_PROXY', '')}",
         "no_proxy": f"{LOOPBACK},localhost,{kept.get('no_proxy', '')}",
+        "PYTHON": sys.executable,  # which the layers' Makefiles build with
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": "0.2",
     }

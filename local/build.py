@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 
 from local import aws, template
 from local.commands import LOCAL, LOGS, ROOT, TOOLS, StackError, run
@@ -24,6 +25,8 @@ NO_CONFIGURATION = "--config-env=none"  # samconfig.toml is for AWS
 
 
 def architecture() -> str:
+    if sys.platform != "linux":
+        raise StackError("The functions' layers hold programs for Linux: run this in Linux (a container, a VM, WSL).")
     machine = platform.machine().lower()
     if machine not in ARCHITECTURES:
         raise StackError(f"This machine is a {machine}. Lambda, and so this project, runs on x86_64 and arm64.")
@@ -71,7 +74,7 @@ def build(log_name: str) -> None:
             NO_CONFIGURATION,
             "--cached",
             f"--build-dir={BUILD}",
-            f"--cache-dir={LOCAL / 'cache'}",
+            f"--cache-dir={_cache()}",
             f"--template-file={source}",
             f"--base-dir={ROOT}",
         ],
@@ -79,6 +82,18 @@ def build(log_name: str) -> None:
         log=LOGS / f"{log_name}-sam-build.log",
     )
     BUILT.write_text(made_of)
+
+
+def _cache() -> Path:
+    """SAM knows a layer again by its own folder alone; so what else it is made of has a cache of its own."""
+    key = hashlib.sha256(f"{architecture()} {sys.version}".encode())
+    for path in (ROOT / "layers" / architecture() / "Makefile", ROOT / "tools" / "sam.txt"):
+        key.update(path.read_bytes())
+    found = LOCAL / "cache" / key.hexdigest()[:16]
+    for other in found.parent.glob("*"):
+        if other != found:
+            rmtree(other, ignore_errors=True)
+    return found
 
 
 def if_needed(log_name: str) -> None:

@@ -16,12 +16,12 @@ What ministack cannot be told otherwise:
 import hashlib
 import os
 import runpy
-import shutil
 import signal
 import sys
 import threading
 import time
 import zipfile
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,8 +44,7 @@ def obey_starter() -> None:
     for order in sys.stdin.buffer:  # until the starter closes its end, or dies
         if order == WARM:
             threading.Thread(target=warm, daemon=True).start()
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    os.killpg(0, signal.SIGKILL)  # the functions' processes too
+    os.killpg(0, signal.SIGKILL)  # the functions' processes too; the next start removes what is left here
 
 
 # --- Permissions -------------------------------------------------------------------------------------------------
@@ -109,16 +108,29 @@ lambda_runtime.Worker = Worker
 # --- So many processes, and no more ------------------------------------------------------------------------------
 
 _changed = threading.Condition()
+_lines: defaultdict[tuple[str, str], deque[object]] = defaultdict(deque)
+"""Who waits for a process, by function and version: whoever came first is first."""
 
 
-def acquire_worker(*function: Any, **more: Any) -> tuple[Any, str]:
+def acquire_worker(
+    name: str, config: Mapping[str, Any], code_zip: bytes, qualifier: str = "$LATEST", **more: Any
+) -> tuple[Any, str]:
     """A free process of the function; a new one while it has not enough of them; else the first that becomes free."""
-    until = time.monotonic() + WAIT_SECONDS
+    until, me = time.monotonic() + WAIT_SECONDS, object()
     with _changed:
-        while True:
-            worker, how = _acquire_worker(*function, **more, max_concurrency=PROCESSES)
-            if worker is not None or not _changed.wait(max(until - time.monotonic(), 0)):
-                return worker, how
+        line = _lines[config["FunctionArn"], qualifier]
+        line.append(me)
+        try:
+            while True:
+                worker, how = None, "func_cap"
+                if line[0] is me:
+                    more |= {"qualifier": qualifier, "max_concurrency": PROCESSES}
+                    worker, how = _acquire_worker(name, config, code_zip, **more)
+                if worker is not None or not _changed.wait(max(until - time.monotonic(), 0)):
+                    return worker, how
+        finally:
+            line.remove(me)
+            _changed.notify_all()  # the next one is first now
 
 
 def release_worker(worker: Any) -> None:
@@ -160,12 +172,13 @@ def start(function: Mapping[str, Any]) -> None:
 
 
 def _start(function: Mapping[str, Any]) -> None:
-    config = function["config"]
-    worker, _ = acquire_worker(config["FunctionName"], config, function["code_zip"], qualifier=config["Version"])
+    config, worker = function["config"], None
     try:
-        lambda_runtime.ensure_spawned(worker)
-    except RuntimeError as error:  # its first request will say so, too
-        print(f"{config['FunctionName']} does not start: {error}", flush=True)
+        worker, _ = acquire_worker(config["FunctionName"], config, function["code_zip"], qualifier=config["Version"])
+        if worker is not None:
+            lambda_runtime.ensure_spawned(worker)
+    except Exception as error:
+        print(f"{config['FunctionName']} does not start: {error!r}", flush=True)
     finally:
         release_worker(worker)
 

@@ -1,6 +1,7 @@
 """What is deployed onto this machine reaches nothing but this machine."""
 
 import platform
+import sys
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -60,7 +61,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
 
-    for name in ("functions/videodb/upload/app.py", "layers/shared/Makefile", "template.yaml", "tools/sam.txt"):
+    makefiles = [f"layers/{name}/Makefile" for name in ("shared", "arm64", "x86_64")]
+    for name in ("functions/videodb/upload/app.py", *makefiles, "template.yaml", "tools/sam.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     monkeypatch.setattr(build, "ROOT", tmp_path)
@@ -94,6 +96,25 @@ def test_whatever_is_changed_is_built_again(project: Path, changed: str) -> None
     (project / changed).write_text("changed")
 
     assert not build.is_built()
+
+
+def test_what_sam_does_not_look_at_has_it_build_a_layer_anew(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # its cache knows a layer by layers/shared alone
+    caches: list[str] = []
+
+    def sam_build(command: list[str], **_: Any) -> None:
+        caches.extend(word for word in command if word.startswith("--cache-dir="))
+        build.BUILT.parent.mkdir(parents=True, exist_ok=True)
+
+    monkeypatch.setattr(build, "run", sam_build)
+    for changed in ("functions/videodb/upload/app.py", f"layers/{build.architecture()}/Makefile", "tools/sam.txt"):
+        build.build("test")
+        (project / changed).write_text("changed")
+    build.build("test")
+
+    first, same, *others = caches
+    assert first == same
+    assert len({first, *others}) == 3
 
 
 def test_for_another_architecture_it_is_built_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,10 +151,14 @@ def test_every_function_is_found_by_its_folder() -> None:
 def test_nothing_of_the_users_own_aws_reaches_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "real")
+    monkeypatch.setenv("MAKEFLAGS", " -- PYTHON=/elsewhere")
+    monkeypatch.setenv("PYTHON", "/elsewhere")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.amazonaws.com")
 
     environment = aws.command_environment(ENDPOINT)
 
+    assert environment["PYTHON"] == sys.executable
+    assert "MAKEFLAGS" not in environment
     assert {name: value for name, value in environment.items() if name.startswith("AWS_")} == {
         "AWS_ENDPOINT_URL": ENDPOINT,
         "AWS_ACCESS_KEY_ID": "local",

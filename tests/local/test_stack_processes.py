@@ -82,7 +82,8 @@ def test_ministack_ends_with_its_starter(tmp_path: Path, how: signal.Signals) ->
         holder.wait()
 
     assert eventually(lambda: not aws.is_taken(port))
-    assert eventually(lambda: not folders_of(port))
+    with aws.emulator(port=aws.free_port(), bind=aws.LOOPBACK, log=tmp_path / "next-log"):
+        assert not folders_of(port)
 
 
 def test_ministack_listens_on_the_loopback_interface_alone_and_cleans_up(tmp_path: Path) -> None:
@@ -104,15 +105,17 @@ def test_what_a_killed_run_left_behind_is_removed_by_the_next_start(
     monkeypatch.setattr(aws, "RUNS", tmp_path / "run")
     log = tmp_path / "log"
     left = tmp_path / "run" / "4566-killed"
+    nothing_of_ours = tmp_path / "run" / ".DS_Store"
     (left / "layers").mkdir(parents=True)
+    nothing_of_ours.touch()
 
     with aws.emulator(port=aws.free_port(), bind=aws.LOOPBACK, log=log):
-        (ours,) = (tmp_path / "run").iterdir()
+        (ours,) = (found for found in (tmp_path / "run").iterdir() if found != nothing_of_ours)
         assert ours != left
         with aws.emulator(port=aws.free_port(), bind=aws.LOOPBACK, log=log):
             assert ours.exists(), "it is used"
 
-    assert not list((tmp_path / "run").iterdir())
+    assert list((tmp_path / "run").iterdir()) == [nothing_of_ours]
 
 
 def test_a_taken_port_is_said_so_at_once(tmp_path: Path) -> None:
