@@ -33,12 +33,12 @@ class SimulatedPlatforms:
 
     @property
     def slowness(self) -> float:
-        return self.videodb.slowness
+        return self.videodb.courier.slowness
 
     @slowness.setter
     def slowness(self, times: float) -> None:
         for platform in self._all:
-            platform.slowness = times
+            platform.courier.slowness = times
 
     @property
     def urls(self) -> Mapping[str, str]:

@@ -449,7 +449,7 @@ def test_requests_are_kept_as_they_came(lone_client: Client) -> None:
 
 
 def test_a_delivery_is_kept_without_its_query(lone_client: Client, receiver: Receiver) -> None:
-    lone_client.videodb.slowness = PATIENT
+    lone_client.videodb.courier.slowness = PATIENT
     lone_client.upload("private.mp4", callback_url=f"{receiver.url}/upload?token=secret")
     [delivery] = wait_for(lambda: lone_client.videodb.deliveries)
     assert receiver.targets() == ["/upload?token=secret"]
@@ -458,7 +458,7 @@ def test_a_delivery_is_kept_without_its_query(lone_client: Client, receiver: Rec
 
 
 def test_a_callback_that_is_answered_badly_is_not_repeated(lone_client: Client, receiver: Receiver) -> None:
-    receiver.status, lone_client.videodb.slowness = 500, PATIENT
+    receiver.status, lone_client.videodb.courier.slowness = 500, PATIENT
     lone_client.upload("talk.mp4", callback_url=f"{receiver.url}/first")
     wait_for(lambda: lone_client.videodb.deliveries)
     lone_client.upload("talk.mp4", callback_url=f"{receiver.url}/second")
@@ -479,7 +479,7 @@ def test_two_hundred_jobs_at_once_all_call_back(lone_client: Client, receiver: R
     def upload(number: int) -> str:
         return lone_client.upload(f"talk.mp4?n={number}", callback_url=f"{receiver.url}/{number}")
 
-    lone_client.videodb.slowness = PATIENT
+    lone_client.videodb.courier.slowness = PATIENT
     with ThreadPoolExecutor(50) as threads:
         jobs = list(threads.map(upload, range(200)))
     receiver.first(200)

@@ -58,7 +58,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
 
 def test_time_outs_are_the_documented_ones_times_the_slowness(limits: list[float | None]) -> None:
     platforms = SimulatedPlatforms()
-    couriers = [platforms.videodb._courier, platforms.apsaravideo._courier]
+    couriers = [platforms.videodb.courier, platforms.apsaravideo.courier]
 
     for platforms.slowness in (1.0, 3.0):
         for one in couriers:
@@ -66,7 +66,7 @@ def test_time_outs_are_the_documented_ones_times_the_slowness(limits: list[float
 
     # VideoDB asks for its answer within 500 ms, VOD within 5 s
     assert limits == [0.5, 5.0, 1.5, 15.0]
-    assert platforms.slowness == platforms.twelvelabs.slowness == platforms.apivideo.slowness == 3.0
+    assert platforms.slowness == platforms.twelvelabs.courier.slowness == platforms.apivideo.courier.slowness == 3.0
 
 
 @pytest.mark.usefixtures("limits")
@@ -84,7 +84,7 @@ def test_what_is_not_answered_in_time_is_sent_again_as_documented(
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
     platforms = SimulatedPlatforms(slowness=times)
-    sender: Courier = getattr(platforms, platform)._courier
+    sender: Courier = getattr(platforms, platform).courier
     callback = Callback(url="http://127.0.0.1:9", copies=(b"{}",), delay=0.0, reorder=False)
 
     asyncio.run(sender.deliver(callback, Line(to_come=1)))

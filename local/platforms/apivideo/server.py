@@ -52,7 +52,7 @@ class SimulatedApiVideo:
             resend=resend(resend_wait),
             slowness=slowness,
         )
-        self._courier = courier
+        self.courier = courier
         self._studio = Studio(seed=seed, pace=pace, knobs=knobs, courier=courier)
         self._api = Api(self._studio, Credentials(seed=seed, seconds=token_seconds), RateLimit(rates))
         app = application(self._api, lifespan=self._lifespan)
@@ -71,21 +71,12 @@ class SimulatedApiVideo:
     @property
     def deliveries(self) -> list[Delivery]:
         """The callbacks that it tried to send, in the order of their answers; not those that it dropped."""
-        return list(self._courier.deliveries)
+        return list(self.courier.deliveries)
 
     @property
     def idle(self) -> bool:
         """Whether no video is being worked on (but for those that are stuck), and no callback is on its way."""
         return self._studio.idle
-
-    @property
-    def slowness(self) -> float:
-        """How many times longer than usual the machine takes: so many times are the platform's time-outs longer."""
-        return self._courier.slowness
-
-    @slowness.setter
-    def slowness(self, times: float) -> None:
-        self._courier.slowness = times
 
     def register(self, url: str, events: Iterable[str] = tuple(EventType), secret: str | None = None) -> Webhook:
         """As `POST /webhooks` does it, but without its limit, and with a secret that may be chosen."""

@@ -69,13 +69,13 @@ class SimulatedApsaraVideo:
             for name in queues
         }
         resend = Resend(times=RESENDS, wait=resend_wait, accepts=lambda status: status == 200)
-        self._courier = Courier(
+        self.courier = Courier(
             timeout=TIMEOUT_SECONDS,
             patience=max(PATIENCE_SECONDS, PATIENCE_PACES * pace),
             resend=resend,
             slowness=slowness,
         )
-        self._studio = Studio(seed=seed, pace=pace, knobs=knobs, courier=self._courier, mailboxes=self._queues)
+        self._studio = Studio(seed=seed, pace=pace, knobs=knobs, courier=self.courier, mailboxes=self._queues)
         api = Api(
             self._studio,
             access_keys=access_keys,
@@ -100,16 +100,7 @@ class SimulatedApsaraVideo:
     @property
     def deliveries(self) -> list[Delivery]:
         """The callbacks that it tried to send, in the order of their answers; not those that it dropped."""
-        return list(self._courier.deliveries)
-
-    @property
-    def slowness(self) -> float:
-        """How many times longer than usual the machine takes: so many times are the platform's time-outs longer."""
-        return self._courier.slowness
-
-    @slowness.setter
-    def slowness(self, times: float) -> None:
-        self._courier.slowness = times
+        return list(self.courier.deliveries)
 
     def put_message(self, queue: str, body: bytes | str) -> None:
         """Puts a message into a queue as VOD would, so in base64 if it writes base64. KeyError: no such queue."""

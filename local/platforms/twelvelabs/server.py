@@ -45,13 +45,13 @@ class SimulatedTwelveLabs:
         indexed_asset_events: bool = False,
         slowness: float = 1.0,
     ) -> None:
-        self._courier = Courier(
+        self.courier = Courier(
             timeout=TIMEOUT_SECONDS,
             patience=max(PATIENCE_SECONDS, PATIENCE_PACES * pace),
             resend=Resend(times=RESENDS, wait=RESEND_PACES * pace),
             slowness=slowness,
         )
-        self._webhooks = Webhooks(self._courier)
+        self._webhooks = Webhooks(self.courier)
         self._account = Account(
             seed=seed, pace=pace, knobs=knobs, webhooks=self._webhooks, indexed_asset_events=indexed_asset_events
         )
@@ -72,21 +72,12 @@ class SimulatedTwelveLabs:
     @property
     def deliveries(self) -> list[Delivery]:
         """The callbacks that it tried to send, in the order of their answers; not those that it dropped."""
-        return list(self._courier.deliveries)
+        return list(self.courier.deliveries)
 
     def register(self, url: str, secret: str) -> None:
         """An endpoint for the events of all work that begins from now on, as the dashboard does it. There is no API
         call for it. Real secrets look like `whs_...`."""
         self._webhooks.register(url, secret)
-
-    @property
-    def slowness(self) -> float:
-        """How many times longer than usual the machine takes: so many times are the platform's time-outs longer."""
-        return self._courier.slowness
-
-    @slowness.setter
-    def slowness(self, times: float) -> None:
-        self._courier.slowness = times
 
     def __enter__(self) -> Self:
         self._server.__enter__()
@@ -101,4 +92,4 @@ class SimulatedTwelveLabs:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         yield
         self._account.close()
-        self._courier.close()
+        self.courier.close()

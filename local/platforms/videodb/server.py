@@ -38,10 +38,10 @@ class SimulatedVideoDb:
         knobs: Knobs = Knobs(),  # noqa: B008 (frozen)
         slowness: float = 1.0,
     ) -> None:
-        self._courier = Courier(
+        self.courier = Courier(
             timeout=TIMEOUT_SECONDS, patience=max(PATIENCE_SECONDS, PATIENCE_PACES * pace), slowness=slowness
         )
-        self._studio = Studio(seed=seed, pace=pace, knobs=knobs, courier=self._courier)
+        self._studio = Studio(seed=seed, pace=pace, knobs=knobs, courier=self.courier)
         self._api = Api(self._studio)
         app = application(self._api, lifespan=self._lifespan)
         self._server = LoopbackServer(app, name="VideoDB", host=host, port=port)
@@ -59,16 +59,7 @@ class SimulatedVideoDb:
     @property
     def deliveries(self) -> list[Delivery]:
         """The callbacks that it tried to send, in the order of their answers; not those that it dropped."""
-        return list(self._courier.deliveries)
-
-    @property
-    def slowness(self) -> float:
-        """How many times longer than usual the machine takes: so many times are the platform's time-outs longer."""
-        return self._courier.slowness
-
-    @slowness.setter
-    def slowness(self, times: float) -> None:
-        self._courier.slowness = times
+        return list(self.courier.deliveries)
 
     def __enter__(self) -> Self:
         self._server.__enter__()
