@@ -13,18 +13,20 @@ from typing import Any
 FIELD = "schema_version"
 """Where messages and items carry their number. What has none is of version 1."""
 
-MESSAGES: Mapping[str, int] = {"steps": 1, "batches": 1, "deliveries": 1, "notices": 1}
-"""The newest form of the messages of each kind of queue. A new action of a queue counts as a new form."""
+MESSAGES: Mapping[str, int] = {"inbox": 1, "look": 1, "batches": 1, "notifications": 1}
+"""The newest form of the messages of each kind of queue."""
 
 ITEMS: Mapping[str, int] = {
     "job": 1,
+    "request": 1,
+    "result": 1,
     "event": 1,
-    "ref": 1,
     "link": 1,
     "batch": 1,
     "count": 1,
     "work": 1,
     "post": 1,
+    "signature": 1,
 }
 """The newest form of each kind of item."""
 
@@ -43,7 +45,7 @@ def require(found: object, known: int, what: str) -> None:
 
 def item_kind(pk: str, sk: str) -> str:
     """What an item is, by its key."""
-    return "link" if pk.startswith("REF#") and sk.startswith("JOB#") else sk.split("#")[0].lower()
+    return "link" if pk.startswith("MEDIUM#") and sk.startswith("JOB#") else sk.split("#")[0].lower()
 
 
 def stamped(item: Mapping[str, Any]) -> dict[str, Any]:

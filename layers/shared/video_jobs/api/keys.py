@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Mapping
 
-from video_jobs import secrets
+from video_jobs.aws import secrets
 
 
 def owner(headers: Mapping[str, str]) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from video_jobs.api.views import JobSummary, StepView
-from video_jobs.jobs import Job, MediaType, StepStatus
+from video_jobs.jobs.model import Job, MediaType, StepStatus
 from video_jobs.platforms.videodb.media import kind
 from video_jobs.platforms.videodb.plan import STEPS
 
@@ -54,7 +54,7 @@ class VideoView(BaseModel):
         described = ("collection_id", "name", "extension", "size", "length", "stream_url", "player_url")
         return cls(
             id=video_id,
-            media_type=kind(video_id) or next((job.media_type for job in jobs if job.media_type), None),
+            media_type=kind(video_id) or next((job.request.media_type for job in jobs if job.request.media_type), None),
             **{name: about.get(name) for name in described},
             spoken_words_indexed=any(
                 step.status == StepStatus.SUCCEEDED for step in steps.get("index_spoken_words", ())

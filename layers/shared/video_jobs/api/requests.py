@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.fields import FieldInfo
 
 from video_jobs import settings
-from video_jobs.destinations import LONGEST_URL, ForbiddenError, destination
-from video_jobs.jobs import Job, JobStatus, MediaType, RetryPolicy, Step, StepStatus, now, timestamp
+from video_jobs.notifications.destinations import LONGEST_URL, ForbiddenError, destination
+from video_jobs.jobs.model import Job, JobStatus, MediaType, RetryPolicy, Step, StepStatus, now, timestamp
 
 _LONGEST_URL = 8192  # bytes: a page of a hundred jobs must fit into what one query, and one answer, may hold
 _IDEMPOTENT_IDS = uuid.UUID("5f5ac1b0-5b39-4a8e-9a0c-6d3d5f0a7a11")

@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Mapping
 from enum import StrEnum
 
-from video_jobs import secrets
+from video_jobs.aws import secrets
 
 PREFIX = "session."
 _PARTS = 5

@@ -5,8 +5,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from video_jobs.batches import Batch, BatchStatus, Counts, estimated_end, rate
-from video_jobs.jobs import Job, JobError, JobStatus, MediaType, StepStatus, now
+from video_jobs.jobs.batches import Batch, BatchStatus, Counts, estimated_end, rate
+from video_jobs.jobs.model import Job, JobError, JobStatus, MediaType, StepStatus, now
 from video_jobs.nesting import Shallow
 from video_jobs.platforms import media
 from video_jobs.store import Page

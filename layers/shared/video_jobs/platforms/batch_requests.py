@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from video_jobs.api import problems
 from video_jobs.api.requests import NotifyUrl, Request, SourceUrl, digest
-from video_jobs.batches import Batch, job_id
-from video_jobs.jobs import Job, now, timestamp
+from video_jobs.jobs.batches import Batch, job_id
+from video_jobs.jobs.model import Job, now, timestamp
 from video_jobs.platforms.requests import AnyJobRequest, PlatformJobRequest
 from video_jobs.store.batches import MOST_SOURCES
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from video_jobs.jobs import Job, StepStatus
+from video_jobs.jobs.model import Job, StepStatus
 
 NAMED_BY: Mapping[str, Sequence[tuple[str, str]]] = {
     "videodb": [("upload", "id")],
@@ -15,7 +15,7 @@ NAMED_BY: Mapping[str, Sequence[tuple[str, str]]] = {
 
 def known(job: Job) -> Job:
     """The job with its `media_id`: the one that it was given, or that a step of it has told."""
-    if job.media_id is not None:
+    if job.request.media_id is not None:
         return job
     for name, field in NAMED_BY.get(job.provider, ()):
         step = job.steps.get(name)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 
-from video_jobs import jsontext, secrets, settings
-from video_jobs.faults import RefusedByPlatformError, TransientError
-from video_jobs.jobs import JobError
+from video_jobs import jsontext, settings
+from video_jobs.aws import secrets
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
+from video_jobs.jobs.model import JobError
 
 if TYPE_CHECKING:
     from video_jobs.forms import FormFile

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from video_jobs.faults import RefusedByPlatformError, TransientError
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.platforms.apivideo import errors
 from video_jobs.platforms.rest import Answer, RestClient, retry_after
 

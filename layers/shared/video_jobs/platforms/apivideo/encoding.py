@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from video_jobs.faults import RefusedByPlatformError
-from video_jobs.jobs import (
-    Found,
+from video_jobs.platforms.errors import RefusedByPlatformError
+from video_jobs.jobs.model import (
+    PollResult,
     Ignored,
     Job,
-    News,
+    Hint,
     Step,
     StepEnd,
     StepFailed,
@@ -49,11 +49,11 @@ _COMES_IN = ("missing", "uploading", "last_chunck_uploaded", "merging", "ingesti
 _HEIGHT = re.compile(r"([0-9]{1,5})p")
 
 
-def decide(event: Event) -> News | Ignored:
+def decide(event: Event) -> Hint | Ignored:
     """What an event means: only that a rendition is encoded is news."""
     if event.event_type != QUALITY_COMPLETED or event.video_id is None:
         return Ignored(event_type=event.event_type, ref=event.video_id)
-    return News(
+    return Hint(
         ref=event.video_id,
         step=STEP,
         part=f"{event.encoding} {event.quality}",
@@ -67,7 +67,7 @@ def submit(client: "ApiVideo", job: Job, *, callback_url: str) -> Submitted:
     upload = job.steps.get("upload")
     made = upload.result.get("video_id") if upload and upload.result else None
     # of a job that a callback made there is nothing but the id that the callback named
-    video_id = made or job.media_id or next(iter(job.refs), None)
+    video_id = made or job.request.media_id or next(iter(job.refs), None)
     if not video_id:
         raise ValueError(f"job {job.job_id} has no video yet")
     return Submitted(platform_job_id=video_id, refs=() if made else (video_id,))
@@ -76,7 +76,7 @@ def submit(client: "ApiVideo", job: Job, *, callback_url: str) -> Submitted:
 # --- What has been told --------------------------------------------------------------------------------------------
 
 
-def hear(client: "ApiVideo", job: Job, step: Step) -> StepRunning | Found:
+def hinted(client: "ApiVideo", job: Job, step: Step) -> StepRunning | PollResult:
     """Count what callbacks have told; ask api.video once nothing more is to come."""
     seen = _seen(step)
     if _all_told(step, seen):
@@ -95,7 +95,7 @@ def _is_final(step: Step) -> bool:
 
     Not at once: it may lag behind. But the ladder is api.video's, and it may leave a rung out.
     """
-    return step.told_at is None or now() - datetime.fromisoformat(step.told_at) > PATIENCE
+    return step.hinted_at is None or now() - datetime.fromisoformat(step.hinted_at) > PATIENCE
 
 
 def _told_so_far(step: Step, seen: "Status") -> float | None:
@@ -105,7 +105,7 @@ def _told_so_far(step: Step, seen: "Status") -> float | None:
 
 def _expected(step: Step, seen: "Status") -> set[str]:
     """The renditions there will be: by the MP4's quality, else by the status as it was last seen; none if unknown."""
-    told = step.told_of(step.platform_job_id or "")
+    told = step.hints
     for part in told:
         encoding, _, quality = part.partition(" ")
         if encoding == "mp4" and (height := _HEIGHT.fullmatch(quality)):
@@ -117,7 +117,7 @@ def _expected(step: Step, seen: "Status") -> set[str]:
 def _done(step: Step, seen: "Status") -> set[str]:
     going_on = {rendition.part for rendition in seen.renditions if not rendition.ended}
     ended = {rendition.part for rendition in seen.renditions} - going_on
-    return ended | set(step.told_of(step.platform_job_id or ""))
+    return ended | set(step.hints)
 
 
 def _forward(step: Step, done: int, of: int) -> float | None:
@@ -191,7 +191,7 @@ def read(body: Mapping[str, Any]) -> Status:
     return Status(ingest=_word(_part(body, "ingest"), "status"), playable=playable, renditions=renditions, body=body)
 
 
-def check(client: "ApiVideo", job: Job, step: Step) -> StepRunning | Found:
+def poll(client: "ApiVideo", job: Job, step: Step) -> StepRunning | PollResult:
     """How the encoding stands, by api.video's own word."""
     if step.platform_job_id is None:
         return StepRunning()
@@ -200,17 +200,17 @@ def check(client: "ApiVideo", job: Job, step: Step) -> StepRunning | Found:
     except RefusedByPlatformError as refusal:
         if refusal.status != 404:
             raise  # about us, not about the video: it is asked after again
-        return Found(end=StepFailed(error=refusal.error, result=step.result or {}), body={"message": str(refusal)})
+        return PollResult(end=StepFailed(error=refusal.error, result=step.result or {}), body={"message": str(refusal)})
     result = {"video_id": step.platform_job_id, "playable": status.playable, "status": _kept(status.body)}
     if status.ended and (_all_told(step, status) or _is_final(step)):
         end = _end(status, result)
         word = _ENCODED if isinstance(end, StepSucceeded) else "failed"
-        return Found(end=end, body=status.body, platform_status=word)
+        return PollResult(end=end, body=status.body, platform_status=word)
     ended = sum(rendition.ended for rendition in status.renditions)
     return StepRunning(
         progress=_forward(step, ended, len(status.renditions)),
         platform_status=status.word,
-        result=result | {"playable": status.playable or bool(step.told)},
+        result=result | {"playable": status.playable or bool(step.hints)},
         soon=status.ended or _all_told(step, status),  # it lags behind its own callbacks
     )
 

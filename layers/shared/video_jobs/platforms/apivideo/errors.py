@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from video_jobs.jobs import JobError
+from video_jobs.jobs.model import JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ import hmac
 import re
 from collections.abc import Mapping
 
-from video_jobs import secrets
-from video_jobs.faults import RefusedError
+from video_jobs.aws import secrets
+from video_jobs.platforms.errors import RejectedError
 from video_jobs.http import MalformedBodyError, Request
 
 WEBHOOK = "webhook_"
@@ -20,16 +20,16 @@ _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 
 
 def check(webhook_id: str | None, signature: str | None, body: bytes, *, secrets_of: Mapping[str, str]) -> None:
-    """Whether the webhook has signed this body. `secrets_of`: all webhooks' secrets, by id. Raises RefusedError."""
+    """Whether the webhook has signed this body. `secrets_of`: all webhooks' secrets, by id. Raises RejectedError."""
     if webhook_id is None or signature is None:
-        raise RefusedError("the signature's headers are missing")
+        raise RejectedError("the signature's headers are missing")
     if not _SIGNATURE.fullmatch(signature):
-        raise RefusedError("the signature is malformed")
+        raise RejectedError("the signature is malformed")
     # one that nobody has is compared as well, so that the time does not tell which webhooks there are
     secret = secrets_of.get(webhook_id, "")
     holds = hmac.compare_digest(signature, made(body, secret))
     if not (holds and secret):
-        raise RefusedError("the signature does not hold")
+        raise RejectedError("the signature does not hold")
 
 
 def made(body: bytes, secret: str) -> str:
@@ -40,14 +40,14 @@ def made(body: bytes, secret: str) -> str:
 def verify(request: Request, values: Mapping[str, str]) -> None:
     """Check a request with the values of the platform's secret.
 
-    Raises RefusedError, or SecretUnavailableError if no webhook's secret is among the values.
+    Raises RejectedError, or SecretUnavailableError if no webhook's secret is among the values.
     """
     # the API key, which is among the values, signs nothing
     secrets_of = secrets.chosen(values, WEBHOOK, of="api.video")
     try:
         body = request.body
     except MalformedBodyError as error:
-        raise RefusedError(str(error)) from None
+        raise RejectedError(str(error)) from None
     check(
         request.headers.get("x-api-video-webhookid"),
         request.headers.get("x-api-video-signature"),

@@ -7,7 +7,7 @@ callbacks have told of, and those that nobody looks after any more because the j
 from collections.abc import Mapping
 from typing import Any
 
-from video_jobs.jobs import Job, Step, StepStatus
+from video_jobs.jobs.model import Job, Step, StepStatus
 from video_jobs.platforms.apivideo import errors
 from video_jobs.platforms.apivideo.encoding import STEP, read_rendition
 
@@ -23,7 +23,7 @@ def status_of(job: Job, video_id: str) -> dict[str, Any] | None:
     step = job.steps.get(STEP)
     if step is None or _is_gone(step):
         return None
-    told = step.told_of(video_id)
+    told = step.hints
     body = _seen(step, video_id) or _before_the_first_check(told)
     encoding = body.get("encoding")
     known = encoding if isinstance(encoding, dict) else {}

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
-from video_jobs.jobs import Found, Job, Step, StepRunning, StepSucceeded
+from video_jobs.jobs.model import PollResult, Job, Step, StepRunning, StepSucceeded
 from video_jobs.platforms.apivideo.payloads import Id
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class UploadOptions(_AsApiVideo):
         return metadata
 
 
-def submit(client: "ApiVideo", job: Job, *, callback_url: str) -> Found:
+def submit(client: "ApiVideo", job: Job, *, callback_url: str) -> PollResult:
     """Make the video, once: it carries the job's id, and a second try first looks for the one that is there.
 
     That a video which was just made is found by its metadata is inferred; api.video documents no delay.
@@ -75,7 +75,7 @@ def submit(client: "ApiVideo", job: Job, *, callback_url: str) -> Found:
     return _made(video, video_id)
 
 
-def check(client: "ApiVideo", job: Job, step: Step) -> StepRunning | Found:
+def poll(client: "ApiVideo", job: Job, step: Step) -> StepRunning | PollResult:
     """The video, if a try has made it."""
     video = _submitted_before(client, job)
     video_id = _id(video or {})
@@ -88,16 +88,16 @@ def _submitted_before(client: "ApiVideo", job: Job) -> dict[str, Any] | None:
 
 
 def _fields(job: Job) -> dict[str, Any]:
-    options = UploadOptions.model_validate(job.options.get(STEP, {}))
+    options = UploadOptions.model_validate(job.request.options.get(STEP, {}))
     asked = options.model_dump(mode="json", by_alias=True, exclude_none=True)
     ours = {JOB_KEY: job.job_id, SUBMISSION_KEY: job.submission_key(STEP)}
     metadata = [*asked.get("metadata", []), *({"key": key, "value": value} for key, value in ours.items())]
-    return {"title": _title(job), **asked, "source": job.source, "metadata": metadata}
+    return {"title": _title(job), **asked, "source": job.request.source, "metadata": metadata}
 
 
 def _title(job: Job) -> str:
     """The name of the source's file: api.video requires a title."""
-    parts = urlsplit(job.source or "")
+    parts = urlsplit(job.request.source or "")
     return (PurePosixPath(unquote(parts.path)).name or parts.hostname or job.job_id)[:_LONGEST_TITLE]
 
 
@@ -108,7 +108,7 @@ def _id(video: Mapping[str, Any]) -> str | None:
         return None
 
 
-def _made(video: Mapping[str, Any], video_id: str) -> Found:
+def _made(video: Mapping[str, Any], video_id: str) -> PollResult:
     assets = video.get("assets")
     result: dict[str, Any] = {"video_id": video_id}
     if isinstance(title := video.get("title"), str):
@@ -117,4 +117,4 @@ def _made(video: Mapping[str, Any], video_id: str) -> Found:
         result["assets"] = {
             name: url for name, url in assets.items() if isinstance(url, str) and len(url) <= _LONGEST_ASSET
         }
-    return Found(end=StepSucceeded(refs=(video_id,), result=result), body=video)
+    return PollResult(end=StepSucceeded(refs=(video_id,), result=result), body=video)

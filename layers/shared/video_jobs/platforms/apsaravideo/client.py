@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from video_jobs import secrets, settings
-from video_jobs.faults import RefusedByPlatformError, TransientError
+from video_jobs import settings
+from video_jobs.aws import secrets
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.platforms.apsaravideo import errors
 
 CONNECT_MILLISECONDS = 5_000

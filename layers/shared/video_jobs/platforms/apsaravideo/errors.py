@@ -7,7 +7,7 @@ can end with VOD prints URLInvalidError alone, so for the others the status deci
 
 from dataclasses import dataclass
 
-from video_jobs.jobs import JobError
+from video_jobs.jobs.model import JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from video_jobs import logs, secrets, settings
 from video_jobs.callbacks import Outcome
-from video_jobs.jobs import safe_words
+from video_jobs.jobs.model import safe_words
 
 MOST_MESSAGES = 16
 """What MNS gives at once."""

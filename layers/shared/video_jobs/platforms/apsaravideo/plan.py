@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from video_jobs.jobs import Job
+from video_jobs.jobs.model import Job
 from video_jobs.platforms.apsaravideo.upload_by_url import UploadByUrlOptions
 
 type StepName = Literal["upload_by_url"]

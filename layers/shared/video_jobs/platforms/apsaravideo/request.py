@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from video_jobs.api.requests import JobRequest
-from video_jobs.jobs import Job
+from video_jobs.jobs.model import Job
 from video_jobs.platforms.apsaravideo.plan import STEPS, Options, StepName
 
 

@@ -9,8 +9,9 @@ import hmac
 import re
 from collections.abc import Collection, Mapping
 
-from video_jobs import secrets, settings
-from video_jobs.faults import RefusedError
+from video_jobs import settings
+from video_jobs.aws import secrets
+from video_jobs.platforms.errors import RejectedError
 from video_jobs.http import MalformedBodyError, Request
 
 KEYS = "auth_key"
@@ -26,18 +27,18 @@ def check(
 ) -> None:
     """Whether one of the keys has signed for this URL, in the last, or next, `tolerance` seconds (`now`: since 1970).
 
-    Raises RefusedError.
+    Raises RejectedError.
     """
     if timestamp is None or signature is None:
-        raise RefusedError("the signature's headers are missing")
+        raise RejectedError("the signature's headers are missing")
     if not _TIMESTAMP.fullmatch(timestamp) or not _SIGNATURE.fullmatch(signature):
-        raise RefusedError("the signature's headers are malformed")
+        raise RejectedError("the signature's headers are malformed")
     if abs(now - int(timestamp)) > tolerance:
-        raise RefusedError("the signature is not of this time")
+        raise RejectedError("the signature is not of this time")
     # each of them, so that the time does not tell which one it was
     holds = [hmac.compare_digest(signature, made(url, timestamp, key)) for key in keys]
     if not any(holds):
-        raise RefusedError("the signature does not hold")
+        raise RejectedError("the signature does not hold")
 
 
 def made(url: str, timestamp: str, key: str) -> str:
@@ -48,13 +49,13 @@ def made(url: str, timestamp: str, key: str) -> str:
 def verify(request: Request, values: Mapping[str, str]) -> None:
     """Check a request with the values of the platform's secret.
 
-    Raises RefusedError, or SecretUnavailableError if there is no key among the values.
+    Raises RejectedError, or SecretUnavailableError if there is no key among the values.
     """
     keys = secrets.chosen(values, KEYS, of="ApsaraVideo VOD").values()
     try:
         _ = request.body  # not covered, but what cannot be read cannot be recorded either
     except MalformedBodyError as error:
-        raise RefusedError(str(error)) from None
+        raise RejectedError(str(error)) from None
     check(
         request.headers.get("x-vod-timestamp"),
         request.headers.get("x-vod-signature"),

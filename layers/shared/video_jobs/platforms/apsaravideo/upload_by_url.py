@@ -10,12 +10,12 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from video_jobs.faults import RefusedByPlatformError, TransientError
-from video_jobs.jobs import (
-    Found,
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
+from video_jobs.jobs.model import (
+    PollResult,
     Ignored,
     Job,
-    News,
+    Hint,
     Step,
     StepEnd,
     StepFailed,
@@ -54,14 +54,14 @@ class UploadByUrlOptions(BaseModel):
     """VOD's own default is "app-1000000"."""
 
 
-def decide(event: Event) -> News | Ignored:
+def decide(event: Event) -> Hint | Ignored:
     """What an event means: only that an upload by URL has ended, well or badly, is news."""
     if event.event_type != UPLOAD_BY_URL_COMPLETE or event.job_id is None:
         return Ignored(event_type=event.event_type, ref=event.medium)
     word = event.status or ""
     # a stream's video was there before, and belongs to whoever uploaded it
     part = "stream" if (event.file_type or "").lower() == "stream" else "status"
-    return News(ref=event.job_id, step=STEP, part=part, word=word, good=word.lower() in _GOOD)
+    return Hint(ref=event.job_id, step=STEP, part=part, word=word, good=word.lower() in _GOOD)
 
 
 # --- Submit --------------------------------------------------------------------------------------------------------
@@ -72,17 +72,17 @@ def submit(client: "Vod", job: Job, *, callback_url: str) -> Submitted:
 
     So a second try first looks for what the first one may have made: by its URL, and by what it said in UserData.
     """
-    options = UploadByUrlOptions.model_validate(job.options.get(STEP, {}))
+    options = UploadByUrlOptions.model_validate(job.request.options.get(STEP, {}))
     session_id = job.submission_key(STEP)[:_LONGEST_SESSION_ID]
     again = job.may_be_submitted_already(STEP)
     if again and (before := _submitted_before(client, job, session_id)):
         return before
     try:
         job_id = client.upload_media_by_url(
-            job.source or "",
+            job.request.source or "",
             session_id=session_id,
             user_data=_user_data(job, session_id, callback_url),
-            upload_metadatas=_metadata(job.source or "", options),
+            upload_metadatas=_metadata(job.request.source or "", options),
             template_group_id=options.template_group_id,
             workflow_id=options.workflow_id,
             storage_location=options.storage_location,
@@ -102,7 +102,7 @@ def submit(client: "Vod", job: Job, *, callback_url: str) -> Submitted:
 def _submitted_before(client: "Vod", job: Job, session_id: str) -> Submitted | None:
     """What an earlier try of this round has made, if VOD lists it."""
     try:
-        listed = client.upload_infos(sources=[job.source or ""]).found
+        listed = client.upload_infos(sources=[job.request.source or ""]).found
     except RefusedByPlatformError:
         return None  # not every region can be asked; then VOD's own refusal must do
     for info in listed:
@@ -142,7 +142,7 @@ def _metadata(source: str, options: UploadByUrlOptions) -> str | None:
 # --- Check ---------------------------------------------------------------------------------------------------------
 
 
-def check(client: "Vod", job: Job, step: Step) -> StepRunning | Found:
+def poll(client: "Vod", job: Job, step: Step) -> StepRunning | PollResult:
     """How the upload stands, by VOD's own word."""
     if step.platform_job_id is None:
         return StepRunning()
@@ -152,11 +152,11 @@ def check(client: "Vod", job: Job, step: Step) -> StepRunning | Found:
             return _meaning(info, step)
     if step.platform_job_id in answer.missing:
         error = errors.NOT_FOUND.with_message(f"VOD does not know the upload {step.platform_job_id}")
-        return Found(end=StepFailed(error=error), body={"NonExists": list(answer.missing)})
+        return PollResult(end=StepFailed(error=error), body={"NonExists": list(answer.missing)})
     return StepRunning()
 
 
-def _meaning(info: "UploadInfo", step: Step) -> StepRunning | Found:
+def _meaning(info: "UploadInfo", step: Step) -> StepRunning | PollResult:
     """What a status means, beside what callbacks have told.
 
     An error code means nothing by itself: the API's twin prints "200" for success.
@@ -164,20 +164,20 @@ def _meaning(info: "UploadInfo", step: Step) -> StepRunning | Found:
     told = _told(step)
     if info.status == "SUCCESS" or (info.status == "UPLOAD_SUCCESS" and told):
         # the latter waits for nothing but its callback, which has come
-        return Found(end=_succeeded(info, step), body=info.body, platform_status=info.status)
+        return PollResult(end=_succeeded(info, step), body=info.body, platform_status=info.status)
     if info.status in _FAILED:
         if step.status == StepStatus.RUNNING and told and step.tellings > step.heard:
             # VOD may take a failure back, and its status may lag behind that: asked once more before it is believed
             return StepRunning(platform_status=info.status, soon=True)
         error = errors.of_upload(info.status, info.text("ErrorCode"), info.text("ErrorMessage"))
-        return Found(end=StepFailed(error=error), body=info.body, platform_status=info.status)
+        return PollResult(end=StepFailed(error=error), body=info.body, platform_status=info.status)
     near = told is not None or info.status == "UPLOAD_SUCCESS"
     return StepRunning(platform_status=info.status or None, soon=near)
 
 
 def _told(step: Step) -> bool | None:
     """Whether callbacks told a good end or a bad one of the upload; None if they told none."""
-    words = step.told_of(step.platform_job_id or "").values()
+    words = step.hints.values()
     return any(word.lower() in _GOOD for word in words) if words else None
 
 
@@ -186,5 +186,5 @@ def _succeeded(info: "UploadInfo", step: Step) -> StepEnd:
     result: dict[str, Any] = {"media_id": media_id} if media_id else {}
     if info.text("FileSize").isdecimal():
         result["size"] = int(info.text("FileSize"))
-    is_stream = "stream" in step.told_of(info.job_id)
+    is_stream = "stream" in step.hints
     return StepSucceeded(result=result, refs=(media_id,) if media_id and not is_stream else ())

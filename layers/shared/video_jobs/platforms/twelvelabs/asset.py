@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from video_jobs.jobs import Found, Job, Step, StepRunning, Submitted
+from video_jobs.jobs.model import PollResult, Job, Step, StepRunning, Submitted
 from video_jobs.platforms.twelvelabs import errors, statuses, waiting
 from video_jobs.platforms.twelvelabs.waiting import Awaited
 
@@ -40,8 +40,8 @@ class AssetOptions(BaseModel):
 
 def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:
     """Ask TwelveLabs to fetch the source. A second try, with the same key, is answered with the first one's asset."""
-    options = AssetOptions.model_validate(job.options.get(STEP, {}))
-    fields = {"method": "url", "url": job.source or "", **form(options)}
+    options = AssetOptions.model_validate(job.request.options.get(STEP, {}))
+    fields = {"method": "url", "url": job.request.source or "", **form(options)}
     answer = client.create_asset(fields, idempotency_key=job.submission_key(STEP))
     asset_id = waiting.named(answer, "_id")
     if asset_id is None:
@@ -49,7 +49,7 @@ def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:
     return Submitted(platform_job_id=asset_id, platform_status=statuses.word(answer))
 
 
-def check(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | Found:
+def poll(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | PollResult:
     """How the asset stands: since 2026-07-07 one that was made is not ready yet, nor known to be any good."""
     return waiting.look(ASSET, step, client.asset)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from video_jobs.faults import RefusedByPlatformError, TransientError
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.platforms.rest import Answer, RestClient, retry_after
 from video_jobs.platforms.twelvelabs import errors
 

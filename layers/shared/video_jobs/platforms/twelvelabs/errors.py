@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from video_jobs.jobs import JobError, safe_words
+from video_jobs.jobs.model import JobError, safe_words
 
 LONGEST_PARAMETER = 64
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from video_jobs.jobs import Found, Job, Step, StepRunning, Submitted
+from video_jobs.jobs.model import PollResult, Job, Step, StepRunning, Submitted
 from video_jobs.platforms.twelvelabs import errors, statuses, waiting
 from video_jobs.platforms.twelvelabs.asset import UserMetadata
 from video_jobs.platforms.twelvelabs.payloads import Id
@@ -46,7 +46,7 @@ class _Asked(IndexedAssetOptions):
 
 def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:
     """Ask an index to take the asset. A second try, with the same key, is answered with the first one's."""
-    asked = _Asked.model_validate(job.options.get(STEP, {}))
+    asked = _Asked.model_validate(job.request.options.get(STEP, {}))
     body = {"asset_id": _asset_id(job), **asked.model_dump(mode="json", exclude_none=True, exclude={"index_id"})}
     answer = client.index_asset(asked.index_id, body, idempotency_key=job.submission_key(STEP))
     indexed_asset_id = waiting.named(answer, "_id")
@@ -55,16 +55,16 @@ def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:
     return Submitted(platform_job_id=indexed_asset_id, platform_status=statuses.word(answer), refs=(indexed_asset_id,))
 
 
-def check(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | Found:
+def poll(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | PollResult:
     """How the indexed asset stands."""
-    index_id = _Asked.model_validate(job.options.get(STEP, {})).index_id
+    index_id = _Asked.model_validate(job.request.options.get(STEP, {})).index_id
     return waiting.look(INDEXED_ASSET, step, lambda ours: client.indexed_asset(index_id, ours))
 
 
 def _asset_id(job: Job) -> str:
     """The asset that the job has made, or that it was given."""
     asset = job.steps.get("asset")
-    found = asset.result.get("asset_id") if asset and asset.result else job.media_id
+    found = asset.result.get("asset_id") if asset and asset.result else job.request.media_id
     if not found:
         raise ValueError(f"job {job.job_id} has no asset yet")
     return str(found)

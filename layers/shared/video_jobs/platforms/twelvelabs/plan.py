@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from video_jobs.jobs import Job
+from video_jobs.jobs.model import Job
 from video_jobs.platforms.twelvelabs.asset import AssetOptions
 from video_jobs.platforms.twelvelabs.indexed_asset import IndexedAssetOptions
 from video_jobs.platforms.twelvelabs.payloads import Id

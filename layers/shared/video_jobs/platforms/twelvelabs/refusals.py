@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from video_jobs.faults import RefusedByPlatformError, TransientError
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.platforms.twelvelabs import errors
 
 DOCS_URL = "https://docs.twelvelabs.io/api-reference/error-codes"

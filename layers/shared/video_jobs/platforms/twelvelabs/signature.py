@@ -9,8 +9,9 @@ import hmac
 import re
 from collections.abc import Collection, Mapping
 
-from video_jobs import secrets, settings
-from video_jobs.faults import RefusedError
+from video_jobs import settings
+from video_jobs.aws import secrets
+from video_jobs.platforms.errors import RejectedError
 from video_jobs.http import MalformedBodyError, Request
 
 WEBHOOK = "webhook"
@@ -26,18 +27,18 @@ _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 def check(header: str | None, body: bytes, *, keys: Collection[str], now: float, tolerance: float) -> None:
     """Whether one of the keys has signed this body, in the last, or next, `tolerance` seconds (`now`: since 1970).
 
-    Raises RefusedError.
+    Raises RejectedError.
     """
     if header is None:
-        raise RefusedError("the signature's header is missing")
+        raise RejectedError("the signature's header is missing")
     moment, signatures = _parts(header)
     if abs(now - int(moment)) > tolerance:
-        raise RefusedError("the signature is not of this time")
+        raise RejectedError("the signature is not of this time")
     expected = [made(body, moment, key) for key in keys]  # one for each key, whatever the header holds
     # each with each, so that the time does not tell which one it was
     holds = [hmac.compare_digest(given, ours) for ours in expected for given in signatures]
     if not any(holds):
-        raise RefusedError("the signature does not hold")
+        raise RejectedError("the signature does not hold")
 
 
 def made(body: bytes, moment: str, key: str) -> str:
@@ -52,20 +53,20 @@ def _parts(header: str) -> tuple[str, list[str]]:
     signatures = [value for name, value in items if name == "v1" and _SIGNATURE.fullmatch(value)]
     # two moments: two headers, which API Gateway has joined
     if len(moments) != 1 or not _MOMENT.fullmatch(moments[0]) or not 1 <= len(signatures) <= MOST_SIGNATURES:
-        raise RefusedError("the signature's header is malformed")
+        raise RejectedError("the signature's header is malformed")
     return moments[0], signatures
 
 
 def verify(request: Request, values: Mapping[str, str]) -> None:
     """Check a request with the values of the platform's secret.
 
-    Raises RefusedError, or SecretUnavailableError if no webhook's secret is among the values.
+    Raises RejectedError, or SecretUnavailableError if no webhook's secret is among the values.
     """
     keys = secrets.chosen(values, WEBHOOK, of="TwelveLabs").values()
     try:
         body = request.body
     except MalformedBodyError as error:
-        raise RefusedError(str(error)) from None
+        raise RejectedError(str(error)) from None
     check(
         request.headers.get("tl-signature"),
         body,

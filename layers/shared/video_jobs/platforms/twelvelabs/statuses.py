@@ -8,7 +8,7 @@ they should come (inferred). Any other word means that there is more to come.
 from collections.abc import Mapping
 from typing import Any
 
-from video_jobs.jobs import StepStatus
+from video_jobs.jobs.model import StepStatus
 
 OURS: Mapping[str, StepStatus] = {
     **dict.fromkeys(("uploading", "validating", "pending", "queued", "indexing", "processing"), StepStatus.RUNNING),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from video_jobs.jobs import Found, Ignored, Job, News, Step, StepFailed, StepRunning, Submitted
+from video_jobs.jobs.model import PollResult, Ignored, Job, Hint, Step, StepFailed, StepRunning, Submitted
 from video_jobs.platforms.twelvelabs import errors, statuses, waiting
 from video_jobs.platforms.twelvelabs.asset import UserMetadata, form
 from video_jobs.platforms.twelvelabs.payloads import FAILED, READY, Event, Id
@@ -44,7 +44,7 @@ class _Asked(TaskOptions):
     index_id: Id
 
 
-def decide(event: Event) -> News | Ignored:
+def decide(event: Event) -> Hint | Ignored:
     """What an event means: the end of an index task is news, and all else nobody waits for.
 
     The task may as well be an indexed asset: an id that a job has is known by the step that brought it.
@@ -54,17 +54,17 @@ def decide(event: Event) -> News | Ignored:
         return Ignored(event_type=event.event_type, ref=task.medium if task else None, identity=event.id)
     good = event.event_type == READY
     word = task.status or ("ready" if good else "failed")
-    return News(ref=task.id, step=STEP, part="status", word=word, good=good, identity=event.id)
+    return Hint(ref=task.id, step=STEP, part="status", word=word, good=good, identity=event.id)
 
 
-def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted | Found:
+def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted | PollResult:
     """Ask TwelveLabs to fetch and index the source. It knows no idempotency key: asked twice, it indexes twice.
 
     A job without a source was one of a file, which went straight on to TwelveLabs with the request that brought it.
     """
-    if job.source is None:
-        return Found(end=StepFailed(error=errors.FILE_NOT_KEPT.with_message("the file was not kept")), body={})
-    answer = client.create_task({"video_url": job.source, **asked(job)})
+    if job.request.source is None:
+        return PollResult(end=StepFailed(error=errors.FILE_NOT_KEPT.with_message("the file was not kept")), body={})
+    answer = client.create_task({"video_url": job.request.source, **asked(job)})
     task_id = waiting.named(answer, "_id")
     if task_id is None:
         raise client.unusable("TwelveLabs has made a task, and does not say its id")
@@ -73,9 +73,9 @@ def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted | 
 
 def asked(job: Job) -> dict[str, str]:
     """The fields of the form that asks for the task, but for the video."""
-    return form(_Asked.model_validate(job.options.get(STEP, {})))
+    return form(_Asked.model_validate(job.request.options.get(STEP, {})))
 
 
-def check(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | Found:
+def poll(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | PollResult:
     """How the task stands. The video's id is in the result as soon as TwelveLabs tells it."""
     return waiting.look(TASK, step, client.task)

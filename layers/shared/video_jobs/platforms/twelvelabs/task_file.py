@@ -11,9 +11,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from video_jobs import logs, queues, settings, store
-from video_jobs.faults import RefusedByPlatformError, TransientError
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.forms import FormFile
-from video_jobs.jobs import Job, JobError, StepFailed, StepRunning, Submitted, now, timestamp
+from video_jobs.jobs.model import Job, JobError, StepFailed, StepRunning, Submitted, now, timestamp
 from video_jobs.platforms.twelvelabs import statuses, task, waiting
 from video_jobs.platforms.twelvelabs.client import TwelveLabs
 from video_jobs.queues import CheckMessage

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from video_jobs.jobs import Job, timestamp
+from video_jobs.jobs.model import Job, timestamp
 from video_jobs.platforms.twelvelabs import refusals, task_view
 
 LARGEST_PAGE = 50

@@ -13,7 +13,7 @@ from video_jobs import forms, jsontext
 from video_jobs.api import problems
 from video_jobs.api.requests import SourceUrl
 from video_jobs.forms import FormFile
-from video_jobs.jobs import Job, JobStatus, RetryPolicy, Step, StepStatus, now, timestamp
+from video_jobs.jobs.model import Job, JobStatus, RetryPolicy, Step, StepStatus, now, timestamp
 from video_jobs.platforms.twelvelabs import refusals
 from video_jobs.platforms.twelvelabs.payloads import Id
 from video_jobs.platforms.twelvelabs.task import STEP, TaskOptions

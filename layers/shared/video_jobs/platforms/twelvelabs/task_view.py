@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from video_jobs.jobs import Job, JobStatus
+from video_jobs.jobs.model import Job, JobStatus
 from video_jobs.platforms.twelvelabs.task import STEP
 
 WORDS = ("ready", "uploading", "validating", "pending", "queued", "indexing", "failed")
@@ -34,7 +34,7 @@ def listed(job: Job) -> dict[str, Any]:
     result = job.steps[STEP].result or {}
     known = {
         "video_id": result.get("video_id"),
-        "index_id": job.options.get(STEP, {}).get("index_id") or result.get("index_id"),
+        "index_id": job.request.options.get(STEP, {}).get("index_id") or result.get("index_id"),
         "error_reason": _reason(job),
         "estimated_time": result.get("estimated_time"),
     }

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from video_jobs.faults import RefusedByPlatformError
-from video_jobs.jobs import Found, Step, StepEnd, StepFailed, StepRunning, StepStatus, StepSucceeded
+from video_jobs.platforms.errors import RefusedByPlatformError
+from video_jobs.jobs.model import PollResult, Step, StepEnd, StepFailed, StepRunning, StepStatus, StepSucceeded
 from video_jobs.platforms.twelvelabs import errors, statuses
 from video_jobs.platforms.twelvelabs.errors import KnownError
 from video_jobs.platforms.twelvelabs.payloads import Id
@@ -39,7 +39,7 @@ class Awaited:
     """What a failure is if its reason is no documented code."""
 
 
-def look(awaited: Awaited, step: Step, ask: Callable[[str], dict[str, Any]]) -> StepRunning | Found:
+def look(awaited: Awaited, step: Step, ask: Callable[[str], dict[str, Any]]) -> StepRunning | PollResult:
     """How the step's task, asset or indexed asset stands. One that TwelveLabs does not know has failed.
 
     An end that a callback has told, and that the status does not show yet, is near.
@@ -53,16 +53,16 @@ def look(awaited: Awaited, step: Step, ask: Callable[[str], dict[str, Any]]) -> 
         if refusal.status != 404:
             raise  # about us, not about what was asked for: it is asked for again
         gone = StepFailed(error=errors.GONE.with_message(refusal.error.message))
-        return Found(end=gone, body={"message": refusal.error.message, "http_status": 404})
+        return PollResult(end=gone, body={"message": refusal.error.message, "http_status": 404})
     word = statuses.word(body)
     result = {awaited.name: ours, **_kept(body, awaited.fields)}
     if (end := _end(awaited, word, body, result)) is not None:
-        return Found(end=end, body=body, platform_status=word)
+        return PollResult(end=end, body=body, platform_status=word)
     return StepRunning(
         progress=statuses.progress(word),
         platform_status=word,
         result=result,
-        soon=bool(step.told_of(ours)),  # only ends are told
+        soon=bool(step.hints),  # only ends are told
     )
 
 

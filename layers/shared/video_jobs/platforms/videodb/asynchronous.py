@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from video_jobs.faults import RefusedByPlatformError
-from video_jobs.jobs import Found, StepEnd, StepRunning, StepSucceeded, Submitted
+from video_jobs.platforms.errors import RefusedByPlatformError
+from video_jobs.jobs.model import PollResult, StepEnd, StepRunning, StepSucceeded, Submitted
 from video_jobs.platforms.videodb.payloads import Notice
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _goes_on(status: Any) -> bool:
 
 def submit[N: Notice](
     client: "VideoDb", path: str, body: Mapping[str, Any], notice: type[N], decide: Callable[[N], StepEnd]
-) -> Submitted | Found:
+) -> Submitted | PollResult:
     """Ask for a step; the answer names an asynchronous job, or is the end already.
 
     A refusal because what we ask for exists already is success, if `decide` takes it as such.
@@ -48,14 +48,14 @@ def submit[N: Notice](
         said = {"success": False, "message": refusal.error.message}
         end = decide(notice.model_validate(said))
         if isinstance(end, StepSucceeded):
-            return Found(end=end, body=said)
+            return PollResult(end=end, body=said)
         raise
     return _accepted(answer) or _found(_ended(answer), notice, decide) or Submitted(platform_job_id=None)
 
 
 def poll[N: Notice](
     client: "VideoDb", platform_job_id: str | None, notice: type[N], decide: Callable[[N], StepEnd]
-) -> StepRunning | Found | None:
+) -> StepRunning | PollResult | None:
     """What `GET /async-response/{id}` says.
 
     None if VideoDB does not know the job, we do not know its id, or the answer does not say enough.
@@ -105,10 +105,10 @@ def _ended(answer: Mapping[str, Any]) -> dict[str, Any]:
             return body  # it must say so itself
 
 
-def _found[N: Notice](body: Mapping[str, Any], notice: type[N], decide: Callable[[N], StepEnd]) -> Found | None:
+def _found[N: Notice](body: Mapping[str, Any], notice: type[N], decide: Callable[[N], StepEnd]) -> PollResult | None:
     """The end that a body tells, in the words that the callback would have used."""
     try:
-        return Found(end=decide(notice.model_validate(body)), body=body)
+        return PollResult(end=decide(notice.model_validate(body)), body=body)
     except ValidationError:
         return None
 

@@ -7,7 +7,7 @@ Not its SDK: that throws away the id of the asynchronous job, which checks need,
 from collections.abc import Mapping
 from typing import Any
 
-from video_jobs.faults import RefusedByPlatformError
+from video_jobs.platforms.errors import RefusedByPlatformError
 from video_jobs.platforms.rest import Answer, RestClient
 from video_jobs.platforms.videodb import errors
 

@@ -6,7 +6,7 @@ VideoDB sends prose, not codes, so a message is recognised by how it begins, wha
 
 from dataclasses import dataclass
 
-from video_jobs.jobs import JobError
+from video_jobs.jobs.model import JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

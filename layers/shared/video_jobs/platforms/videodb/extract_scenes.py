@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from video_jobs.jobs import Found, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.jobs.model import PollResult, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
 from video_jobs.platforms.lenient import Lenient
 from video_jobs.platforms.videodb import asynchronous
 from video_jobs.platforms.videodb.media import media_id
@@ -70,14 +70,14 @@ def decide(notice: ExtractScenesCallback) -> StepEnd:
     return StepSucceeded(refs=(found,) if found else (), result=result)
 
 
-def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | Found:
+def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | PollResult:
     """Ask VideoDB to extract the video's scenes."""
-    options = ExtractScenesOptions.model_validate(job.options.get("extract_scenes", {}))
+    options = ExtractScenesOptions.model_validate(job.request.options.get("extract_scenes", {}))
     body = options.model_dump() | {"callback_url": callback_url}
     return asynchronous.submit(client, _path(job), body, ExtractScenesCallback, decide)
 
 
-def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
+def poll(client: "VideoDb", job: Job, step: Step) -> StepRunning | PollResult:
     """How the extraction stands: the job's answer, or else the only collection of a video that the job uploaded.
 
     Of a video that was there before, nobody can tell which collection is ours: the callback, or the deadline, decides.
@@ -91,7 +91,7 @@ def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
     match data.get("scene_collections") if isinstance(data, dict) else None:
         case [dict(collection)]:
             said = {"success": True, "data": {"scene_collection": collection}}
-            return Found(end=decide(ExtractScenesCallback.model_validate(said)), body=said)
+            return PollResult(end=decide(ExtractScenesCallback.model_validate(said)), body=said)
         case _:
             return StepRunning()
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from video_jobs.jobs import Found, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.jobs.model import PollResult, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
 from video_jobs.platforms.lenient import Lenient
 from video_jobs.platforms.videodb import asynchronous
 from video_jobs.platforms.videodb.media import media_id
@@ -62,14 +62,14 @@ def decide(notice: IndexScenesCallback) -> StepEnd:
     return StepSucceeded(refs=(scene_index_id,), result={"scene_index_id": scene_index_id})
 
 
-def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | Found:
+def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | PollResult:
     """Ask VideoDB to describe and index the video's scenes."""
     options = _options(job)
     body = options.model_dump(by_alias=True) | {"name": _name(job, options), "callback_url": callback_url}
     return asynchronous.submit(client, _path(job), body, IndexScenesCallback, decide)
 
 
-def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
+def poll(client: "VideoDb", job: Job, step: Step) -> StepRunning | PollResult:
     """How the index stands: the job's answer, or else the index that bears the job's name."""
     found = asynchronous.poll(client, step.platform_job_id, IndexScenesCallback, decide)
     if found is not None:
@@ -85,18 +85,18 @@ def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
     return _stands(ours[-1]) if ours else StepRunning()
 
 
-def _stands(index: dict[str, Any]) -> StepRunning | Found:
+def _stands(index: dict[str, Any]) -> StepRunning | PollResult:
     """What a listed index's status means; VideoDB does not document its words."""
     status = index.get("status")
     good = asynchronous.succeeded(status)
     if good is None:
         return StepRunning(platform_status=status if isinstance(status, str) else None)
     said = {"success": good, "data": index, "message": index.get("message")}
-    return Found(end=decide(IndexScenesCallback.model_validate(said)), body=index)
+    return PollResult(end=decide(IndexScenesCallback.model_validate(said)), body=index)
 
 
 def _options(job: Job) -> IndexScenesOptions:
-    return IndexScenesOptions.model_validate(job.options.get("index_scenes", {}))
+    return IndexScenesOptions.model_validate(job.request.options.get("index_scenes", {}))
 
 
 def _name(job: Job, options: IndexScenesOptions) -> str:

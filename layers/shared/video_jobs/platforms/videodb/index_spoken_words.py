@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from video_jobs.jobs import Found, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.jobs.model import PollResult, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
 from video_jobs.platforms.lenient import Lenient
 from video_jobs.platforms.videodb import asynchronous
 from video_jobs.platforms.videodb.media import media_id
@@ -49,14 +49,14 @@ def decide(notice: IndexSpokenWordsCallback) -> StepEnd:
     return StepFailed(error=notice.error)
 
 
-def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | Found:
+def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | PollResult:
     """Ask VideoDB to index the video's speech. Asked twice, it answers that the index exists."""
     body = {"index_type": "spoken_word", **_options(job).model_dump(), "callback_url": callback_url}
     path = f"/video/{quote(media_id(job), safe='')}/index"
     return asynchronous.submit(client, path, body, IndexSpokenWordsCallback, decide)
 
 
-def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
+def poll(client: "VideoDb", job: Job, step: Step) -> StepRunning | PollResult:
     """How the index stands: the job's answer, or else the index's own status (OpenAPI `GET /video/{id}/index/`)."""
     found = asynchronous.poll(client, step.platform_job_id, IndexSpokenWordsCallback, decide)
     if found is not None:
@@ -68,8 +68,8 @@ def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
     good = asynchronous.succeeded(status)
     if good is None:
         return StepRunning(platform_status=status if isinstance(status, str) else None)
-    return Found(end=decide(IndexSpokenWordsCallback.model_validate(answer | {"success": good})), body=answer)
+    return PollResult(end=decide(IndexSpokenWordsCallback.model_validate(answer | {"success": good})), body=answer)
 
 
 def _options(job: Job) -> IndexSpokenWordsOptions:
-    return IndexSpokenWordsOptions.model_validate(job.options.get("index_spoken_words", {}))
+    return IndexSpokenWordsOptions.model_validate(job.request.options.get("index_spoken_words", {}))

@@ -13,7 +13,7 @@ from pydantic import (
     FiniteFloat,
 )
 
-from video_jobs.jobs import JobError
+from video_jobs.jobs.model import JobError
 from video_jobs.platforms.lenient import Lenient
 from video_jobs.platforms.videodb import errors
 

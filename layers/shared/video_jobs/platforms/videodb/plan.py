@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from video_jobs.jobs import Job, MediaType
+from video_jobs.jobs.model import Job, MediaType
 from video_jobs.platforms.videodb.extract_scenes import ExtractScenesOptions
 from video_jobs.platforms.videodb.index_scenes import IndexScenesOptions
 from video_jobs.platforms.videodb.index_spoken_words import IndexSpokenWordsOptions

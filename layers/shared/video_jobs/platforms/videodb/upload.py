@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from video_jobs.jobs import Found, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.jobs.model import PollResult, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
 from video_jobs.platforms.videodb import asynchronous
 from video_jobs.platforms.videodb.payloads import Media, Notice
 
@@ -48,20 +48,20 @@ def decide(notice: UploadCallback) -> StepEnd:
     return StepSucceeded(refs=(notice.data.id,), result=notice.data.model_dump(exclude_none=True))
 
 
-def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | Found:
+def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | PollResult:
     """Ask VideoDB to fetch the source. It knows no idempotency key: asked twice, it uploads twice."""
-    options = UploadOptions.model_validate(job.options.get("upload", {}))
+    options = UploadOptions.model_validate(job.request.options.get("upload", {}))
     body = {
-        "url": job.source,
+        "url": job.request.source,
         "name": options.name,
         "description": options.description,
-        "media_type": job.media_type,
+        "media_type": job.request.media_type,
         "callback_url": callback_url,
     }
     path = f"/collection/{quote(options.collection_id, safe='')}/upload"
     return asynchronous.submit(client, path, body, UploadCallback, decide)
 
 
-def check(client: "VideoDb", job: Job, step: Step) -> StepRunning | Found:
+def poll(client: "VideoDb", job: Job, step: Step) -> StepRunning | PollResult:
     """How the upload stands. There is no other way to ask than by its job's id."""
     return asynchronous.poll(client, step.platform_job_id, UploadCallback, decide) or StepRunning()

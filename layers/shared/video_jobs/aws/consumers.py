@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from video_jobs import logs, settings
-from video_jobs.faults import is_aws_fault
+from video_jobs.platforms.errors import is_aws_fault
 from video_jobs.versions import NewerVersionError
 
 if TYPE_CHECKING:

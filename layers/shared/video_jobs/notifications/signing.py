@@ -19,7 +19,7 @@ from http.client import HTTPConnection, HTTPException
 from threading import Event, Timer
 
 from video_jobs import destinations
-from video_jobs.destinations import Destination, Resolve
+from video_jobs.notifications.destinations import Destination, Resolve
 
 CONNECT_SECONDS = 5.0
 """For each address of the receiver, and for what it says at the beginning."""

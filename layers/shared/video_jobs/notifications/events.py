@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from video_jobs import queues, settings
 from video_jobs.api.views import JobView
-from video_jobs.jobs import Frozen, Job, now, timestamp
+from video_jobs.jobs.model import Frozen, Job, now, timestamp
 from video_jobs.platforms import media
 from video_jobs.queues import NotSentError
 
@@ -51,14 +51,14 @@ def read(body: str) -> Notice:
 def job_ended(job: Job) -> None:
     """Have a job's last end told. Raises NotSentError if not all was sent: again is harmless, the id is the same."""
     event_id = _event_id("job.ended", job.job_id, job.ends)
-    _send(event_id, _job_event(f"job.{job.status}", job.ended_at, job), job.notify_url)
+    _send(event_id, _job_event(f"job.{job.status}", job.ended_at, job), job.request.notify_url)
 
 
 def job_checked(job: Job, step: str) -> None:
     """Have it told that a check has left a step running. Raises NotSentError."""
     checked = job.steps[step]
     event_id = _event_id("job.checked", job.job_id, step, checked.attempt, checked.checks)
-    _send(event_id, _job_event("job.checked", checked.checked_at, job, checked_step=step), job.notify_url)
+    _send(event_id, _job_event("job.checked", checked.checked_at, job, checked_step=step), job.request.notify_url)
 
 
 def batch_ended(batch_id: str, *, number: int, notify_url: str | None, data: Mapping[str, Any]) -> None:
@@ -89,7 +89,7 @@ def _data(job: Job, omitted: Sequence[str]) -> dict[str, Any]:
     shown = media.known(job).model_copy(
         update={
             "steps": {name: step.model_copy(update=without) for name, step in job.steps.items()},
-            "options": {} if "options" in omitted else job.options,
+            "options": {} if "options" in omitted else job.request.options,
         }
     )
     data = JobView.of(shown).model_dump(mode="json")

@@ -1,9 +1,11 @@
-"""What a job is: a source, a plan of steps, and how each of them stands."""
+"""What a job is: what was asked for, a plan of steps, and how each of them stands.
+
+All values are frozen. Moments are milliseconds since 1970 (`video_jobs.clock`).
+"""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -33,12 +35,23 @@ class StepStatus(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"  # does not apply to this medium
 
+    @property
+    def done(self) -> bool:
+        """Whether the next step may begin."""
+        return self in (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
+
 
 LARGEST_BODY = 256 * 1024
-"""Bytes of a platform's body that we take and archive. Ten thousand scenes are more; a check learns their id."""
+"""Bytes of a platform's body that we take and archive. Ten thousand scenes are more; a poll learns their id."""
 
 LONGEST_MESSAGE = 2000
 """Characters of a platform's words that an error keeps: a page of HTML is no reason."""
+
+MOST_HINTS = 32
+"""Of how many parts of a step a job remembers what callbacks said. api.video has up to seven renditions of a video."""
+
+NOT_FOUND = "not_found"
+"""The code of the error that says: the platform does not know what we ask about."""
 
 type MediaType = Literal["video", "audio", "image"]
 
@@ -74,7 +87,7 @@ class JobError(Frozen):
 
 
 class RetryPolicy(BaseModel):
-    """How a step is tried again after a fault that passes."""
+    """How a step is tried again after an error that passes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -86,49 +99,68 @@ class RetryPolicy(BaseModel):
     """Seconds, to the millisecond; the n-th wait is a random part of base_delay * 2^(n-1)."""
 
 
-class Step(Frozen):
-    """How one step stands. Times are UTC, ISO 8601."""
+class Request(Frozen):
+    """What a job was asked to do. It never changes."""
 
-    status: StepStatus
+    source: str | None = None
+    """The URL that the platform fetches."""
+    media_id: str | None = None
+    """The platform's id of a medium that it has already."""
+    media_type: MediaType | None = None
+    options: dict[str, dict[str, Any]] = {}
+    """For each step, what its caller asked for."""
+    retry: RetryPolicy = RetryPolicy()
+    check_interval: float | None = None
+    """Seconds from a step's start to its first poll, where the caller wants it otherwise than the stack."""
+    label: str | None = None
+    """What its caller lists it by."""
+    batch_id: str | None = None
+    batch_index: int | None = None
+    """Which of its batch's sources this is, from 0."""
+    notify_url: str | None = None
+    """Where its end is announced, as Standard Webhooks says."""
+    notify_polls: bool = False
+    """Whether each poll that leaves it running is announced, too."""
+    digest: str | None = None
+    """What the caller sent with its Idempotency-Key, so that the same key with another request is noticed."""
+
+
+class Step(Frozen):
+    """How one step stands."""
+
+    status: StepStatus = StepStatus.WAITING
     attempt: int = 0
     """How often the platform has been asked for it; callbacks say which one they answer."""
-    attempt_limit: int
-    """Where attempts end; a retry by a person raises it."""
-    rate_limits: int = 0
-    """How many attempts the platform had no room for: `attempt_limit` was raised for each of them."""
+    attempt_limit: int = 3
+    """Where attempts end; a retry by a person raises it, and so does each attempt that does not count."""
+    spared: int = 0
+    """How many attempts do not count: the platform had no room for them, or AWS kept us from asking."""
     attempts_before: int = 0
-    """How many attempts there were when a person had it tried again that the platform had accepted, and failed."""
+    """How many attempts there were when a person retried what the platform had accepted and failed."""
     platform_job_id: str | None = None
     """The platform's own id of its asynchronous job."""
     platform_status: str | None = None
     """The platform's own word for the status."""
     progress: float | None = None
-    """0 to 1, where the platform tells."""
-    result: dict[str, Any] | None = None
-    """What came of it; while it runs, what a check found so far."""
-    told: dict[str, str] = {}
-    """What callbacks that end nothing by themselves said of its parts: "reference/part" and the platform's word."""
-    tellings: int = 0
-    """How many such callbacks came."""
-    told_at: str | None = None
-    heard: int = 0
-    """How many of them a worker has looked into."""
+    """0 to 1, where the platform says."""
+    hints: dict[str, str] = {}
+    """What callbacks that end nothing by themselves said of its parts: the part, and the platform's word."""
+    hinted_at: int | None = None
+    """When the last of them came."""
+    hinted: bool = False
+    """Whether the platform has yet to be asked about the last one."""
+    polls: int = 0
+    """How often the platform was asked how this attempt stands."""
     error: JobError | None = None
     """Why it failed; while it is queued again, why the last attempt did."""
-    checks: int = 0
-    started_at: str | None = None
-    checked_at: str | None = None
-    ended_at: str | None = None
-    not_before: str | None = None
-    """When it may be tried again."""
-    lease_until: str | None = None
-    next_check_at: str | None = None
-    deadline_at: str | None = None
-
-    def told_of(self, ref: str) -> dict[str, str]:
-        """What callbacks said of one of the platform's ids: part and word."""
-        prefix = f"{ref}/"
-        return {key.removeprefix(prefix): word for key, word in self.told.items() if key.startswith(prefix)}
+    started_at: int | None = None
+    polled_at: int | None = None
+    ended_at: int | None = None
+    wake_at: int | None = None
+    """When it is to be looked at next, whatever the reason: a backoff, a lease, the next poll, a hint."""
+    deadline_at: int | None = None
+    result: dict[str, Any] | None = None
+    """What it came to; while it runs, what a poll found so far. Stored as an item of its own."""
 
 
 class Job(Frozen):
@@ -137,70 +169,79 @@ class Job(Frozen):
     job_id: str
     provider: str
     status: JobStatus
-    source: str | None = None
-    """The URL that the platform fetches."""
-    media_id: str | None = None
-    """The platform's id of the medium: as the request gave it; of a source, noted when the job ends."""
-    media_type: MediaType | None = None
-    plan: tuple[str, ...]
-    """The names of the steps, in their order."""
     steps: dict[str, Step]
-    options: dict[str, dict[str, Any]] = {}
-    """For each step, what its caller asked for."""
-    retry: RetryPolicy = RetryPolicy()
-    check_interval: float | None = None
-    """Seconds from a step's start to its first check, where the caller wants it otherwise than the stack."""
-    batch: str | None = None
-    """A batch's id, or a label that its caller gave it to list it by."""
-    batch_index: int | None = None
-    """Which of its batch's sources this is, from 0; None if its batch is only a label."""
-    counted: str | None = None
-    """What its batch counts it as."""
-    notify_url: str | None = None
-    """Where its end is told, as Standard Webhooks says."""
-    notify_checks: bool = False
-    """Whether each check that leaves it running is told, too."""
+    """By name, in the order of the plan."""
+    request: Request = Request()
+    media_id: str | None = None
+    """The platform's id of the medium, once it is noted: that of the request, or what a step made."""
+    refs: tuple[str, ...] = ()
+    """The platform's ids that this job follows: callbacks that name one of them are about it."""
     adopted: bool = False
     """Whether a callback made it: the platform did work that was started elsewhere."""
-    refs: tuple[str, ...] = ()
-    """The platform's ids that lead to this job."""
-    request_digest: str | None = None
-    """What the caller sent with its Idempotency-Key, so that the same key with another request is noticed."""
+    confirmed: bool = True
+    """Whether its platform knows the work. False for an adopted job of which it has not been asked yet."""
+    counted: str | None = None
+    """What its batch counts it as; None while it has not ended, or its end is not counted yet."""
     version: int = 0
     """How often it was changed."""
     ends: int = 0
     """How often it has ended: more than once if it was tried again, or a platform took its failure back."""
     announced: int = 0
-    """How many of its ends have been handed over to be told."""
-    created_at: str
-    updated_at: str
-    ended_at: str | None = None
+    """Which of its ends was announced last."""
+    created_at: int
+    updated_at: int
+    ended_at: int | None = None
+
+    @property
+    def plan(self) -> tuple[str, ...]:
+        """The names of the steps, in their order."""
+        return tuple(self.steps)
 
     @property
     def current(self) -> str | None:
         """The first step that has not ended well, or None if all have."""
-        done = (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
-        return next((name for name in self.plan if self.steps[name].status not in done), None)
+        return next((name for name, step in self.steps.items() if not step.status.done), None)
 
     @property
-    def doubted(self) -> str | None:
-        """A failed step that callbacks have told something good of which nobody has looked into; None if none is."""
-        name = self.current
-        if name is None or self.status == JobStatus.CANCELED:
-            return None
-        step = self.steps[name]
-        return name if step.status == StepStatus.FAILED and step.tellings > step.heard else None
-
-    @property
-    def is_told(self) -> bool:
-        """Whether all of its ends have been handed over to be told."""
+    def is_announced(self) -> bool:
+        """Whether its last end was announced. True of a job that has never ended."""
         return self.announced >= self.ends
+
+    @property
+    def in_batch(self) -> bool:
+        return self.request.batch_id is not None
 
     @property
     def error(self) -> JobError | None:
         """Why the job failed: the failed step's error."""
         failed = (step.error for step in self.steps.values() if step.status == StepStatus.FAILED)
         return next(failed, None) if self.status == JobStatus.FAILED else None
+
+    @property
+    def outcome(self) -> str | None:
+        """What a batch counts it as, once it has ended: its status; if it failed, with the error's code."""
+        if not self.status.ended:
+            return None
+        if self.status != JobStatus.FAILED:
+            return str(self.status)
+        return f"{JobStatus.FAILED}/{self.error.code if self.error else 'unknown'}"
+
+    @property
+    def due_at(self) -> int | None:
+        """When somebody must look at it next; None if nobody must.
+
+        An end is due until it was announced, and a step as its `wake_at` says: also a failed one, after a hint that it
+        may have succeeded all the same.
+        """
+        if not self.is_announced:
+            return self.ended_at or self.updated_at
+        name = self.current
+        if self.status == JobStatus.CANCELED or name is None:
+            return None
+        step = self.steps[name]
+        if step.status == StepStatus.FAILED and not step.hinted:
+            return None
+        return step.wake_at if step.wake_at is not None else self.updated_at
 
     def submission_key(self, step: str) -> str:
         """One key for all tries to submit a step, until the platform has accepted and failed it: 64 hexadecimal digits.
@@ -210,9 +251,9 @@ class Job(Frozen):
         return hashlib.sha256(f"{self.job_id}\n{step}\n{self.steps[step].attempts_before}".encode()).hexdigest()
 
     def may_be_submitted_already(self, step: str) -> bool:
-        """Whether this is not the first try with this key, those apart that the platform sent away unread."""
+        """Whether this is not the first try with this key, those apart that never reached the platform."""
         found = self.steps[step]
-        return found.attempt - found.rate_limits > found.attempts_before + 1
+        return found.attempt - found.spared > found.attempts_before + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +264,8 @@ class Submitted:
     platform_status: str | None = None
     refs: tuple[str, ...] = ()
     """Its ids that callbacks about this step will name."""
+    result: Mapping[str, Any] | None = None
+    """What its answer said already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,9 +277,11 @@ class StepRunning:
     result: Mapping[str, Any] | None = None
     """What it has come to so far, where there is something to use already."""
     soon: bool = False
-    """Whether an end is near, so that the next check must not wait for long."""
+    """Whether an end is near, so that the next poll must not wait for long."""
     wait: float = 0.0
     """Seconds that the platform asked us to wait before we ask again."""
+    owner: str | None = None
+    """The job that our own mark in the platform's answer names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,12 +301,12 @@ class StepFailed:
 
 
 type StepEnd = StepSucceeded | StepFailed
-"""What a callback says, and what a check may find: both are recorded in the same way."""
+"""What a callback says, and what a poll may find: both end a step in the same way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """What a callback says that ends no step by itself: a worker looks into it at once.
+class Hint:
+    """What a callback says that ends no step by itself: the platform is asked at once.
 
     Because it is about a part of the step only, or leaves out what came of it, or cannot be believed without asking.
     """
@@ -269,7 +314,7 @@ class News:
     ref: str
     """The platform's id that it is about."""
     step: str
-    """Whose it is, where the job of that id has such a step; else it is the step's that brought the id."""
+    """Whose it is, where the job of that id has such a step; else it is the step's that has the id."""
     part: str
     """Of what in the step; what is said of the same part later takes its place."""
     word: str
@@ -282,26 +327,23 @@ class News:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
-    """A documented callback that no step of ours waits for: it is archived, with its medium's job if there is one."""
+    """A documented callback that no step of ours waits for: it is archived, with its medium if it names one."""
 
     event_type: str
     ref: str | None = None
     identity: str | None = None
 
 
+type Meaning = StepEnd | Hint | Ignored
+"""What a callback means: the end of the step that its URL names, a hint about an id that its body names, or nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A step's end that we were told when we asked, and the body that told it."""
+class PollResult:
+    """A step's end that the platform named when it was asked, and the body that named it."""
 
     end: StepEnd
     body: Mapping[str, Any]
     platform_status: str | None = None
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def timestamp(moment: datetime, *, plus: float = 0.0) -> str:
-    """A moment, `plus` seconds later, as it is stored: UTC, milliseconds, so that texts sort as times do."""
-    return (moment + timedelta(seconds=plus)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    owner: str | None = None
+    """The job that our own mark in the platform's answer names."""

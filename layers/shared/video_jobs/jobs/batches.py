@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from video_jobs.jobs import Frozen, Job, JobStatus, timestamp
+from video_jobs.jobs.model import Frozen, Job, JobStatus, timestamp
 
 RATE_MINUTES = 10
 """Over how long the rate is taken: the current minute, and so many before it."""

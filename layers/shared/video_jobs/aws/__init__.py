@@ -1,0 +1,1 @@
+"""AWS as the rest uses it: clients, secrets, queues, and what its errors mean."""

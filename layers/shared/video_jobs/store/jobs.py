@@ -1,0 +1,173 @@
+"""How jobs are read and saved: one consistent query, and one conditional put on the version.
+
+Rules about jobs stand in `jobs.transitions`; the only condition here is that nobody else was faster.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from video_jobs import clock
+from video_jobs.jobs.model import Job
+from video_jobs.store import counts, table
+from video_jobs.store.items import due_in_table, hot_item, request_item, result_item, to_job
+from video_jobs.store.table import CONFLICT_TRIES, ConflictError, expiry, job_key
+
+type Transition = Callable[[Job], Job | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What became of a job: as it was, and as it is now (the same one if the fact changed nothing)."""
+
+    before: Job
+    after: Job
+
+    @property
+    def changed(self) -> bool:
+        return self.after is not self.before
+
+
+def create(job: Job) -> Job:
+    """Put a new job, or return the one that has its id already. Raises ConflictError if that one was deleted.
+
+    First what never changes: who finds the job finds it whole.
+    """
+    existing = table.put_new(request_item(job))
+    found = table.put_new(hot_item(job, nonce=_nonce(), due_at=due_in_table(job, None)))
+    if found is None and existing is None:
+        return job
+    if found is not None and "deleted_at" in found:
+        raise ConflictError("a job of this id was deleted")
+    there = read(job.job_id)
+    if there is None:
+        raise ConflictError("a job of this id was deleted")
+    return there
+
+
+def read(job_id: str) -> Job | None:
+    """The job as it is at this moment, whole."""
+    return to_job(_items(job_id))
+
+
+def _items(job_id: str) -> list[dict[str, Any]]:
+    return list(
+        table.query_all(
+            "pk = :pk AND sk BETWEEN :first AND :last", {"pk": f"JOB#{job_id}", "first": "JOB", "last": "RESULT$"}
+        )
+    )
+
+
+def is_deleted(job_id: str) -> bool:
+    """Whether there was a job of this id, and a person has deleted it."""
+    found = table.get(job_key(job_id))
+    return found is not None and "deleted_at" in found
+
+
+def read_many(job_ids: Collection[str], *, consistent: bool = True) -> dict[str, Job | None]:
+    """Jobs by their ids, without what their steps came to: None was deleted, what is missing never was."""
+    keys = [key for job_id in job_ids for key in (job_key(job_id), {"pk": f"JOB#{job_id}", "sk": "REQUEST"})]
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for item in table.get_many(keys, consistent=consistent):
+        parts.setdefault(item["pk"].removeprefix("JOB#"), []).append(item)
+    return {
+        job_id: to_job(items) for job_id, items in parts.items() if any(item["sk"] == "JOB" for item in items)
+    }
+
+
+def change(job_id: str, transition: Transition) -> Change | None:
+    """Read a job, apply a transition, save it; again if somebody else was faster. None if there is no such job.
+
+    Raises ConflictError if somebody else always was.
+    """
+    for attempt in range(CONFLICT_TRIES):
+        before = read(job_id)
+        if before is None:
+            return None
+        after = transition(before)
+        if after is None:
+            return Change(before=before, after=before)
+        saved = save(before, after)
+        if saved is not None:
+            return Change(before=before, after=saved)
+        time.sleep(random.uniform(0, 0.02 * 2**attempt))
+    raise ConflictError(f"job {job_id} changed {CONFLICT_TRIES} times while it was being changed")
+
+
+def save(before: Job, after: Job) -> Job | None:
+    """Save what a transition gave, if nobody else has saved the job since it was read; else None.
+
+    What its steps came to goes first: who finds a step ended finds its result. A nonce tells our own put from another's:
+    the SDK sends it again when its answer was lost, and is then refused by what it has written itself.
+    """
+    after = after.model_copy(update={"version": before.version + 1})
+    for name, step in after.steps.items():
+        known = before.steps.get(name)
+        if step.result is not None and (known is None or step.result != known.result):
+            _save_result(after, name)
+    nonce = _nonce()
+    due = due_in_table(after, due_in_table(before, None))
+    item = hot_item(after, nonce=nonce, due_at=due)
+    if before.counted != after.counted:
+        return _saved_with_counts(before, after, item)
+    return after if _put_hot(item, before.version, nonce) else None
+
+
+def _put_hot(item: dict[str, Any], version: int, nonce: str) -> bool:
+    found = table.put(item, condition="v = :version", version=version)
+    return found is None or found.get("nonce") == nonce
+
+
+def _saved_with_counts(before: Job, after: Job, item: dict[str, Any]) -> Job | None:
+    """With what its batch counts, in one transaction: whatever comes twice or breaks off, a job is counted once."""
+    put = {"Put": table.put_request(item, condition="v = :version", version=before.version)}
+    reasons = table.transact([put, *counts.moves(before, after)])
+    if not reasons:
+        return after
+    if not table.held(reasons, 0):
+        return after if reasons[0]["Item"].get("nonce") == item["nonce"] else None
+    # the batch is gone: there is nothing to count for
+    return after if _put_hot(item, before.version, item["nonce"]) else None
+
+
+def _save_result(job: Job, name: str) -> None:
+    item = result_item(job, name)
+    table.put(item, condition="attribute_not_exists(pk) OR #rank <= :rank", names={"#rank": "rank"}, rank=item["rank"])
+
+
+def delete(job: Job) -> bool:
+    """Remove an ended job whose end is announced, with its events; False if it has moved since it was read.
+
+    What remains for a while is a mark that it was deleted, and the platform's ids that lead to it, so that a late
+    callback does not make it anew.
+    """
+    mark = job_key(job.job_id) | {"deleted_at": clock.iso(clock.now()), "v": job.version + 1, "expires_at": expiry()}
+    if table.put(mark, condition="v = :version", version=job.version) is not None:
+        return False
+    for item in list(table.query_all("pk = :pk", {"pk": f"JOB#{job.job_id}"})):
+        if item["sk"] != "JOB":
+            table.delete({"pk": item["pk"], "sk": item["sk"]})
+    return True
+
+
+def discard(job: Job) -> bool:
+    """Remove an adopted job that nobody has heard of, without a trace; False if it has moved since it was read."""
+    if not table.delete_if(job_key(job.job_id), version=job.version):
+        return False
+    for item in list(table.query_all("pk = :pk", {"pk": f"JOB#{job.job_id}"})):
+        table.delete({"pk": item["pk"], "sk": item["sk"]})
+    return True
+
+
+def overdue(shard: str, *, before: int) -> Iterator[dict[str, Any]]:
+    """What of a shard of the index `due` should have moved before then, the longest overdue first: pk, sk, due_at."""
+    yield from table.query_all(
+        "shard = :shard AND due_at < :before", {"shard": shard, "before": clock.iso(before)}, index="due"
+    )
+
+
+def _nonce() -> str:
+    return uuid.uuid4().hex[:12]
