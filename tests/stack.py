@@ -8,14 +8,13 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 from urllib.parse import urlencode
 
-import boto3
-from botocore.config import Config
-from video_jobs import secrets, settings
+import botocore.session
+from video_jobs import settings
+from video_jobs.aws import clients, secrets
 
 from tests.cloudformation import RESOURCES
 
@@ -24,21 +23,20 @@ if TYPE_CHECKING:
 
 CALLBACK_KEY = "a-callback-key"
 API_KEY = "an-api-key"
-STEPS_QUEUES = {
-    "videodb": "VideoDbSteps",
-    "twelvelabs": "TwelveLabsSteps",
-    "apivideo": "ApiVideoSteps",
-    "apsaravideo": "ApsaraVideoSteps",
+PLATFORMS = {"videodb": "VideoDb", "twelvelabs": "TwelveLabs", "apivideo": "ApiVideo", "apsaravideo": "ApsaraVideo"}
+WORKER_QUEUES = {provider: f"{name}Queue" for provider, name in PLATFORMS.items()}
+QUEUE_SETTINGS = {
+    **{f"{provider.upper()}_QUEUE_URL": queue for provider, queue in WORKER_QUEUES.items()},
+    **{f"{provider.upper()}_DEAD_LETTERS_URL": f"{name}DeadLetters" for provider, name in PLATFORMS.items()},
+    "INBOX_QUEUE_URL": "InboxQueue",
+    "INBOX_DEAD_LETTERS_URL": "InboxDeadLetters",
+    "BATCHES_QUEUE_URL": "BatchesQueue",
+    "BATCHES_DEAD_LETTERS_URL": "BatchesDeadLetters",
+    "BUS_NOTIFICATIONS_QUEUE_URL": "BusNotifications",
+    "URL_NOTIFICATIONS_QUEUE_URL": "UrlNotifications",
 }
-QUEUES = (
-    *STEPS_QUEUES.values(),
-    *(f"{queue}DeadLetters" for queue in STEPS_QUEUES.values()),
-    "Deliveries",
-    "DeliveriesDeadLetters",
-    "BatchWork",
-    "BatchWorkDeadLetters",
-    "Notices",
-)
+"""Which environment variable has the URL of which queue."""
+QUEUES = tuple(QUEUE_SETTINGS.values())
 WEBHOOK_SECRETS = {
     "twelvelabs": {"api_key": "tlk_test", "webhook": "whs_test", "webhook_previous": "whs_before"},
     "apivideo": {"api_key": "av-test", "webhook_test": "sig_sec_test", "webhook_other": "sig_sec_other"},
@@ -51,7 +49,6 @@ WEBHOOK_SECRETS = {
 }
 """The secrets of the platforms that sign."""
 _tables = count()  # no two tests have the same table
-_REDELIVER = RESOURCES["Redeliver"]["Properties"]["Environment"]["Variables"]
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -71,7 +68,6 @@ ENVIRONMENT = {
     "CHECK_INTERVAL_SECONDS": "0",  # a check is due at once: no test waits
     "STEP_DEADLINE_SECONDS": "3600",
     "NOTIFY_ALLOW_PRIVATE": "false",
-    **{name: value["Fn::Sub"] for name, value in _REDELIVER.items()},  # with references in place of names
 }
 
 
@@ -115,19 +111,19 @@ class Stack:
         """Take all messages from a queue."""
         found: list[str] = []
         while (
-            batch := settings.sqs()
+            batch := clients.sqs()
             .receive_message(QueueUrl=self.queue_urls[queue], MaxNumberOfMessages=10)
             .get("Messages")
         ):
             for message in batch:
                 found.append(message["Body"])
-                settings.sqs().delete_message(QueueUrl=self.queue_urls[queue], ReceiptHandle=message["ReceiptHandle"])
+                clients.sqs().delete_message(QueueUrl=self.queue_urls[queue], ReceiptHandle=message["ReceiptHandle"])
         return found
 
     def work(self, queue: str, worker: Callable[[dict[str, Any], Any], Any], *, rounds: int = 100) -> int:
         """Hand messages to a worker one by one, as an event source does, until there are none; how many it took."""
         for taken in range(rounds):
-            batch = settings.sqs().receive_message(
+            batch = clients.sqs().receive_message(
                 QueueUrl=self.queue_urls[queue],
                 AttributeNames=["All"],
                 MaxNumberOfMessages=1,
@@ -137,14 +133,14 @@ class Stack:
             (message,) = batch["Messages"]
             answer = worker(sqs_event(message), Context())
             if not answer["batchItemFailures"]:
-                settings.sqs().delete_message(QueueUrl=self.queue_urls[queue], ReceiptHandle=message["ReceiptHandle"])
+                clients.sqs().delete_message(QueueUrl=self.queue_urls[queue], ReceiptHandle=message["ReceiptHandle"])
         return rounds
 
     def items(self, prefix: str = "") -> list[dict[str, Any]]:
         """Everything in the table whose key begins so, also what the code itself would refuse to read."""
         from video_jobs.store.table import _deserialize
 
-        found = settings.dynamodb().scan(TableName=settings.setting("TABLE_NAME"))["Items"]
+        found = clients.dynamodb().scan(TableName=settings.setting("TABLE_NAME"))["Items"]
         plain = ({name: _deserialize(value) for name, value in item.items()} for item in found)
         return [item for item in plain if item["pk"].startswith(prefix)]
 
@@ -162,14 +158,14 @@ class Stack:
 
     def purge(self, queue: str) -> None:
         """Lose every message of a queue, also those that are on their way or that somebody has in hand."""
-        settings.sqs().delete_queue(QueueUrl=self.queue_urls[queue])  # it may be purged only once a minute
-        assert settings.sqs().create_queue(QueueName=queue)["QueueUrl"] == self.queue_urls[queue]
+        clients.sqs().delete_queue(QueueUrl=self.queue_urls[queue])  # it may be purged only once a minute
+        assert clients.sqs().create_queue(QueueName=queue)["QueueUrl"] == self.queue_urls[queue]
 
     def received(self, queue: str, body: str) -> dict[str, Any]:
         """A message, sent and taken: what an event source hands over."""
         url = self.queue_urls[queue]
-        settings.sqs().send_message(QueueUrl=url, MessageBody=body)
-        (message,) = settings.sqs().receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
+        clients.sqs().send_message(QueueUrl=url, MessageBody=body)
+        (message,) = clients.sqs().receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
         assert message["Body"] == body, "another message came first"
         return sqs_event(message)
 
@@ -264,53 +260,40 @@ def deployed(
     from moto import mock_aws
 
     environment(ENVIRONMENT)
-    settings.forget()
+    clients.forget()
     secrets.forget()
-    with mock_aws(), _engine(dynamodb), patch.object(settings, "boto3", SimpleNamespace(client=_client)):
+    with mock_aws(), _engine(dynamodb), patch.object(clients, "_client", _client):
         table = f"jobs-{next(_tables)}"
         environment({"TABLE_NAME": table})
-        create_table(settings.dynamodb(), table)
-        urls = {name: settings.sqs().create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
-        environment(
-            {
-                **{f"{provider.upper()}_STEPS_QUEUE_URL": urls[queue] for provider, queue in STEPS_QUEUES.items()},
-                **{
-                    f"{provider.upper()}_STEPS_DEAD_LETTERS_URL": urls[f"{queue}DeadLetters"]
-                    for provider, queue in STEPS_QUEUES.items()
-                },
-                "DELIVERIES_QUEUE_URL": urls["Deliveries"],
-                "DELIVERIES_DEAD_LETTERS_URL": urls["DeliveriesDeadLetters"],
-                "BATCHES_QUEUE_URL": urls["BatchWork"],
-                "BATCHES_DEAD_LETTERS_URL": urls["BatchWorkDeadLetters"],
-                "NOTICES_QUEUE_URL": urls["Notices"],
-            }
-        )
+        create_table(clients.dynamodb(), table)
+        urls = {name: clients.sqs().create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
+        environment({variable: urls[queue] for variable, queue in QUEUE_SETTINGS.items()})
         for name, values in {
             "CALLBACK_KEYS_SECRET": {"current": CALLBACK_KEY},
             "API_KEYS_SECRET": {"default": API_KEY},
             "VIDEODB_API_KEY_SECRET": {"api_key": "sk-test"},
             **{f"{provider.upper()}_SECRET": values for provider, values in WEBHOOK_SECRETS.items()},
         }.items():
-            settings.secretsmanager().create_secret(Name=name, SecretString=json.dumps(values))
+            clients.secretsmanager().create_secret(Name=name, SecretString=json.dumps(values))
             environment({name: name})
         stack = Stack(queue_urls=urls)
         with _counted(stack.calls):
             yield stack
-        settings.dynamodb().delete_table(TableName=table)
-    settings.forget()
+        clients.dynamodb().delete_table(TableName=table)
+    clients.forget()
     secrets.forget()
 
 
 @cache
-def _client(service: Any, config: Config) -> Any:
+def _client(service: str) -> Any:
     """A client that all tests share: making one takes longer than most tests."""
-    return boto3.client(service, config=config)
+    return botocore.session.get_session().create_client(service)
 
 
 @contextmanager
 def _engine(dynamodb: "DynamoDBClient | None") -> Iterator[None]:
     """Have the layer use this client."""
-    with nullcontext() if dynamodb is None else patch.object(settings, "dynamodb", cache(lambda: dynamodb)):
+    with nullcontext() if dynamodb is None else patch.object(clients, "dynamodb", cache(lambda: dynamodb)):
         yield
 
 

@@ -1,14 +1,6 @@
-"""ApsaraVideo VOD has fetched a URL, or given it up; or it tells something else, which is archived."""
+"""ApsaraVideo VOD has fetched a URL, or given it up; or it says something else, which is archived."""
 
-from video_jobs.callbacks import callback, signed
-from video_jobs.platforms.apsaravideo.payloads import Event, read
-from video_jobs.platforms.apsaravideo.signature import verify
-from video_jobs.platforms.apsaravideo.upload_by_url import decide
+from video_jobs.callbacks import endpoint
+from video_jobs.platforms.apsaravideo.upload_by_url import CALLBACK
 
-handler = callback(
-    "apsaravideo/upload_by_url_complete",
-    Event,
-    decide,
-    proof=signed("APSARAVIDEO_SECRET", verify),
-    read=read,
-)
+handler = endpoint(CALLBACK)

@@ -1,4 +1,4 @@
-"""Tells that something has ended: on the stack's event bus, or with a signed request to a URL."""
+"""Delivers notifications: on the stack's event bus, or with a signed request to a URL."""
 
 import json
 import random
@@ -10,10 +10,12 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from video_jobs import destinations, logs, notices, secrets, settings, webhooks
-from video_jobs.consumers import ComesAgainError, consumer
-from video_jobs.destinations import ForbiddenError
-from video_jobs.notices import Notice
+from video_jobs import logs, settings
+from video_jobs.aws import clients, secrets
+from video_jobs.aws.consumers import ComesAgainError, consumer
+from video_jobs.notifications import destinations, events, signing
+from video_jobs.notifications.destinations import ForbiddenError
+from video_jobs.notifications.events import Notification
 from video_jobs.versions import NewerVersionError
 
 SOURCE = "video-jobs"
@@ -30,7 +32,7 @@ logger = logs.logger()
 class Outcome(StrEnum):
     """What became of an attempt."""
 
-    TOLD = "told"
+    DELIVERED = "delivered"
     GONE = "gone"  # the receiver wants no more of it: 410
     FORBIDDEN = "forbidden"  # nobody may have us send there
     FAILED = "failed"
@@ -45,8 +47,8 @@ class NotTakenError(Exception):
         """How long it asked us to wait."""
 
 
-def tell(record: SQSRecord, _context: Any) -> None:
-    """Tell it, or leave it in the queue for longer and longer, and then to its dead letters.
+def deliver(record: SQSRecord, _context: Any) -> None:
+    """Deliver it, or leave it in the queue for longer and longer, and then to its dead letters.
 
     Whatever goes wrong, the schedule is the receivers': it outlasts an incident of AWS, too.
     """
@@ -54,10 +56,10 @@ def tell(record: SQSRecord, _context: Any) -> None:
     logger.append_keys(attempt=received)
     to = "unknown"
     try:
-        notice = notices.read(record.body)
-        to = notice.to
-        logger.append_keys(to=to, event_id=notice.event_id, **_about(notice))
-        outcome = _WAYS[notice.to](notice)
+        notification = events.read(record.body)
+        to = notification.to
+        logger.append_keys(to=to, event_id=notification.event_id, **_about(notification))
+        outcome = _WAYS[notification.to](notification)
     except Exception as error:
         said = "newer_version" if isinstance(error, NewerVersionError) else "not taken"
         logger.warning(said, exc_info=not isinstance(error, NotTakenError), extra={"reason": str(error)})
@@ -68,17 +70,17 @@ def tell(record: SQSRecord, _context: Any) -> None:
     _count(to, outcome)
 
 
-def _about(notice: Notice) -> dict[str, str]:
+def _about(notification: Notification) -> dict[str, str]:
     """Which job or batch it is about, for the log."""
-    event = json.loads(notice.event)
+    event = json.loads(notification.event)
     data = event.get("data", {})
     return {"type": event["type"]} | {name: data[name] for name in ("job_id", "batch_id") if name in data}
 
 
-def put_on_bus(notice: Notice) -> Outcome:
-    event = json.loads(notice.event)
-    detail = json.dumps({"id": notice.event_id, **event}, separators=(",", ":"))
-    answer = settings.events().put_events(
+def put_on_bus(notification: Notification) -> Outcome:
+    event = json.loads(notification.event)
+    detail = json.dumps({"id": notification.event_id, **event}, separators=(",", ":"))
+    answer = clients.events().put_events(
         Entries=[
             {
                 "EventBusName": settings.setting("EVENT_BUS"),
@@ -90,33 +92,33 @@ def put_on_bus(notice: Notice) -> Outcome:
     )
     if answer["FailedEntryCount"]:
         raise NotTakenError(f"the event bus did not take it: {answer['Entries'][0].get('ErrorCode')}")
-    return Outcome.TOLD
+    return Outcome.DELIVERED
 
 
-def post(notice: Notice) -> Outcome:
+def post(notification: Notification) -> Outcome:
     """Send it once. Of the URL only the host is logged: there may be a secret in the rest."""
     private = settings.may_notify_private()
-    body = notice.event.encode()
+    body = notification.event.encode()
     try:
-        to = destinations.destination(notice.url or "", private=private)
+        to = destinations.destination(notification.url or "", private=private)
         logger.append_keys(host=to.host)
-        headers = webhooks.signed(notice.event_id, int(time.time()), body, keys=_keys().values())
-        answer = webhooks.post(to, body, {"content-type": "application/json", **headers}, private=private)
+        headers = signing.signed(notification.event_id, int(time.time()), body, keys=_keys().values())
+        answer = signing.post(to, body, {"content-type": "application/json", **headers}, private=private)
     except ForbiddenError as error:
         # not among the dead letters: nothing that we can mend would make it go
         logger.error("forbidden", extra={"reason": str(error)})
         return Outcome.FORBIDDEN
-    except (destinations.NoConnectionError, webhooks.NoAnswerError) as error:
+    except (destinations.NoConnectionError, signing.NoAnswerError) as error:
         raise NotTakenError(str(error)) from None
     if answer.ok:
-        return Outcome.TOLD
+        return Outcome.DELIVERED
     if answer.status == 410:
         return Outcome.GONE
-    wait = webhooks.seconds_asked(answer.retry_after, now=datetime.now(UTC))
+    wait = signing.seconds_asked(answer.retry_after, now=datetime.now(UTC))
     raise NotTakenError(f"answered {answer.status}", wait_seconds=wait)
 
 
-_WAYS: Mapping[str, Callable[[Notice], Outcome]] = {"bus": put_on_bus, "url": post}
+_WAYS: Mapping[str, Callable[[Notification], Outcome]] = {"bus": put_on_bus, "url": post}
 
 
 def _keys() -> dict[str, bytes]:
@@ -124,11 +126,11 @@ def _keys() -> dict[str, bytes]:
     keys: dict[str, bytes] = {}
     for name, secret in secrets.values("NOTIFY_SECRETS").items():
         try:
-            keys[name] = webhooks.key_of(secret)
-        except webhooks.UnusableKeyError as error:
+            keys[name] = signing.key_of(secret)
+        except signing.UnusableKeyError as error:
             logger.error("unusable key", extra={"key_name": name, "reason": str(error)})
     if not keys:
-        raise secrets.SecretUnavailableError("the secret of notices has no key: base64 of 24 to 64 bytes")
+        raise secrets.SecretUnavailableError("the secret of notifications has no key: base64 of 24 to 64 bytes")
     return keys
 
 
@@ -140,9 +142,9 @@ def _wait(received: int, *, asked: float) -> float:
 
 
 def _count(to: str, outcome: Outcome) -> None:
-    with single_metric(name="Notices", unit=MetricUnit.Count, value=1) as metric:
+    with single_metric(name="Notifications", unit=MetricUnit.Count, value=1) as metric:
         metric.add_dimension(name="to", value=to)
         metric.add_dimension(name="outcome", value=outcome)
 
 
-handler = consumer(tell, queue="NOTICES_QUEUE_URL")
+handler = consumer(deliver, queue=("BUS_NOTIFICATIONS_QUEUE_URL", "URL_NOTIFICATIONS_QUEUE_URL"))

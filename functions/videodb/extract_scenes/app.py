@@ -1,6 +1,6 @@
-"""VideoDB has finished, or given up on, extracting the scenes of a video."""
+"""VideoDB has finished, or given up on, extracting scenes."""
 
-from video_jobs.callbacks import callback
-from video_jobs.platforms.videodb.extract_scenes import ExtractScenesCallback, decide
+from video_jobs.callbacks import endpoint
+from video_jobs.platforms.videodb.extract_scenes import CALLBACK
 
-handler = callback("videodb/extract_scenes", ExtractScenesCallback, decide)
+handler = endpoint(CALLBACK)

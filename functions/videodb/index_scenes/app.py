@@ -1,6 +1,6 @@
-"""VideoDB has finished, or given up on, indexing what is seen in a video."""
+"""VideoDB has finished, or given up on, indexing scenes."""
 
-from video_jobs.callbacks import callback
-from video_jobs.platforms.videodb.index_scenes import IndexScenesCallback, decide
+from video_jobs.callbacks import endpoint
+from video_jobs.platforms.videodb.index_scenes import CALLBACK
 
-handler = callback("videodb/index_scenes", IndexScenesCallback, decide)
+handler = endpoint(CALLBACK)

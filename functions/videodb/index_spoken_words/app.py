@@ -1,6 +1,6 @@
-"""VideoDB has finished, or given up on, indexing what is said in a video."""
+"""VideoDB has finished, or given up on, indexing spoken words."""
 
-from video_jobs.callbacks import callback
-from video_jobs.platforms.videodb.index_spoken_words import IndexSpokenWordsCallback, decide
+from video_jobs.callbacks import endpoint
+from video_jobs.platforms.videodb.index_spoken_words import CALLBACK
 
-handler = callback("videodb/index_spoken_words", IndexSpokenWordsCallback, decide)
+handler = endpoint(CALLBACK)

@@ -1,6 +1,6 @@
 """VideoDB has finished, or given up on, an upload."""
 
-from video_jobs.callbacks import callback
-from video_jobs.platforms.videodb.upload import UploadCallback, decide
+from video_jobs.callbacks import endpoint
+from video_jobs.platforms.videodb.upload import CALLBACK
 
-handler = callback("videodb/upload", UploadCallback, decide)
+handler = endpoint(CALLBACK)

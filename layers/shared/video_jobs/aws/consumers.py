@@ -12,14 +12,15 @@ it rings, stays, and comes back with a redrive.
 import base64
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from video_jobs import logs, settings
-from video_jobs.platforms.errors import is_aws_fault
+from video_jobs.aws import clients
+from video_jobs.aws.errors import is_aws_error
 from video_jobs.versions import NewerVersionError
 
 if TYPE_CHECKING:
@@ -47,15 +48,17 @@ class ComesAgainError(Exception):
 def consumer(
     take: Callable[[SQSRecord, Any], None],
     *,
-    queue: str,
+    queue: str | Sequence[str],
     dead_letters: str | None = None,
     tries: int = 0,
 ) -> Handler:
     """The handler of a function that takes a queue's messages; `take` gets each one, and Lambda's context.
 
-    `queue` and `dead_letters` are the environment variables with the queues' URLs. A message that was received `tries`
-    times or more is moved by its next defect. Without dead letters only SQS moves messages.
+    `queue` (or several: then a message's own is found by its name) and `dead_letters` are the environment variables
+    with the queues' URLs. A message that was received `tries` times or more is moved by its next defect. Without dead
+    letters only SQS moves messages.
     """
+    sources = (queue,) if isinstance(queue, str) else tuple(queue)
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def handler(event: dict[str, Any], context: Any) -> Any:
@@ -64,10 +67,10 @@ def consumer(
             try:
                 take(record, context)
             except ComesAgainError as later:
-                _hide(record, queue, later.delay)
+                _hide(record, _source(record, sources), later.delay)
                 raise
             except Exception as error:
-                if not _has_left(record, error, queue, dead_letters, tries):
+                if not _has_left(record, error, _source(record, sources), dead_letters, tries):
                     raise
 
         return process_partial_response(event=event, record_handler=one, processor=processor, context=context)
@@ -75,11 +78,18 @@ def consumer(
     return handler
 
 
+def _source(record: SQSRecord, sources: Sequence[str]) -> str:
+    """The environment variable with the URL of the queue that a message comes from."""
+    own = record.event_source_arn.rsplit(":", maxsplit=1)[-1]
+    named = (source for source in sources[:-1] if settings.setting(source).rsplit("/", maxsplit=1)[-1] == own)
+    return next(named, sources[-1])
+
+
 def _has_left(record: SQSRecord, error: Exception, queue: str, dead_letters: str | None, tries: int) -> bool:
     """Have a message come again, or move it to the dead letters; whether it is there now."""
     received = int(record.attributes.approximate_receive_count)
     waits_for = "newer_version" if isinstance(error, NewerVersionError) else "aws_unavailable"
-    if waits_for == "newer_version" or is_aws_fault(error):
+    if waits_for == "newer_version" or is_aws_error(error):
         # a constant text, which the template's metric counts
         logger.warning(waits_for, extra={"reason": _named(error), "received": received})
         _hide(record, queue, _wait(received, LONGEST_WAIT_SECONDS))
@@ -103,7 +113,7 @@ def _wait(received: int, longest: int) -> float:
 def _hide(record: SQSRecord, queue: str, delay: float) -> None:
     """Set when a message comes again that is reported as failed. If that fails, its queue's own time holds."""
     try:
-        settings.sqs().change_message_visibility(
+        clients.sqs().change_message_visibility(
             QueueUrl=settings.setting(queue),
             ReceiptHandle=record.receipt_handle,
             VisibilityTimeout=math.ceil(delay),
@@ -120,7 +130,7 @@ def _moved(record: SQSRecord, dead_letters: str) -> bool:
     if attributes := {name: _attribute(value) for name, value in (record.get("messageAttributes") or {}).items()}:
         message["MessageAttributes"] = attributes
     try:
-        settings.sqs().send_message(**message)
+        clients.sqs().send_message(**message)
     except Exception:  # the border: nothing may be lost
         logger.exception("not moved to the dead letters")
         return False

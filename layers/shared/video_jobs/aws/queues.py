@@ -85,8 +85,8 @@ def send_many(queue_url: str, entries: Sequence["SendMessageBatchRequestEntryTyp
 def send_looks(looks: Iterable["Look"]) -> None:
     """Have workers look at jobs, each when it is due (after 900 s at the latest: then the message goes back).
 
-    A `group` that keeps a worker busy lets other messages pass (SQS's fair queues), which have none: a job of today does
-    not wait for all of yesterday's batch. Raises NotSentError.
+    A `group` that keeps a worker busy lets other messages pass (SQS's fair queues), which have none: a job of today
+    does not wait for all of yesterday's batch. Raises NotSentError.
     """
     by_provider: dict[str, list[Look]] = {}
     for look in looks:
@@ -96,7 +96,7 @@ def send_looks(looks: Iterable["Look"]) -> None:
             delay = _delay(some[0].due_at)
             send(worker_queue_url(provider), _look(some[0]), "look", delay=delay)
             continue
-        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+        entries: list[Any] = [
             {
                 "Id": str(number % _ENTRIES),
                 "MessageBody": written(_look(look), "look"),

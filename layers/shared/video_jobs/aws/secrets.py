@@ -1,21 +1,23 @@
 """Secrets by name, from Secrets Manager, cached with an age limit so that a rotation needs no deployment."""
 
+import json
 import time
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError, TransformParameterError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from video_jobs import logs, redaction, settings
+from video_jobs.aws import clients
 
 MAX_AGE_SECONDS = 300
 # How often a value that does not fit may be asked for anew: a stranger must not be able to make us call without limit.
 REFRESH_EVERY_SECONDS = 30
 
+_texts: dict[str, tuple[str, float]] = {}
+"""By a secret's name: what was read, and when (monotonic seconds)."""
 _refreshed_at: dict[str, float] = {}
-_read: dict[str, tuple[Any, dict[str, str]]] = {}
+_read: dict[str, tuple[str, dict[str, str]]] = {}
 """By a secret's name: what was read, and what is usable of it, so that what is not is logged once."""
 
 logger = logs.logger()
@@ -25,27 +27,15 @@ class SecretUnavailableError(Exception):
     """A secret cannot be had or has nothing in it: nobody may be let in, and nobody turned away for good."""
 
 
-@cache
-def _provider() -> SecretsProvider:
-    return SecretsProvider(boto3_client=settings.secretsmanager())
-
-
 def values(setting_name: str, *, fresh: bool = False) -> dict[str, str]:
     """The named values of the secret that an environment variable points to: {"current": "…", "previous": "…"}.
 
     Without blanks and line breaks around them, which come with many a copied key. A value that cannot be a key is left
     out, and logged. Raises SecretUnavailableError, which names the secret and never quotes it, if none is left, or the
-    secret is missing or no JSON object.
+    secret is missing or no JSON object; from AWS's error, if that is why.
     """
     name = settings.setting(setting_name)
-    try:
-        found = _provider().get(name, max_age=MAX_AGE_SECONDS, transform="json", force_fetch=fresh)
-    except GetParameterError as error:
-        # what it hides is what went wrong: whether that passes depends on it (see `faults.is_aws_fault`)
-        raise SecretUnavailableError(f"the secret {name} cannot be read: {error}") from error.__context__
-    except TransformParameterError:
-        raise SecretUnavailableError(f"the secret {name} is not JSON") from None
-    usable = _usable(name, found)
+    usable = _usable(name, _text(name, fresh=fresh))
     if not usable:
         # it may have been filled since it was cached; a stranger must not have it looked up without limit
         if not fresh and (newer := newer_values(setting_name)) is not None:
@@ -54,10 +44,30 @@ def values(setting_name: str, *, fresh: bool = False) -> dict[str, str]:
     return usable
 
 
-def _usable(name: str, found: Any) -> dict[str, str]:
-    """What can be used of a secret, by its fields' names."""
-    if name in _read and _read[name][0] is found:
+def _text(name: str, *, fresh: bool) -> str:
+    """The secret's text; while AWS does not answer, the one that was read last: a stale key is better than none."""
+    known = _texts.get(name)
+    if known is not None and not fresh and time.monotonic() - known[1] < MAX_AGE_SECONDS:
+        return known[0]
+    try:
+        found = clients.secretsmanager().get_secret_value(SecretId=name)["SecretString"]
+    except (ClientError, BotoCoreError, KeyError) as error:
+        if known is not None:
+            logger.warning("secret_is_stale", extra={"secret": name, "reason": type(error).__name__})
+            return known[0]
+        raise SecretUnavailableError(f"the secret {name} cannot be read: {type(error).__name__}") from error
+    _texts[name] = (found, time.monotonic())
+    return found
+
+
+def _usable(name: str, text: str) -> dict[str, str]:
+    """What can be used of a secret, by its fields' names. Raises SecretUnavailableError if it is not JSON."""
+    if name in _read and _read[name][0] == text:
         return _read[name][1]
+    try:
+        found: Any = json.loads(text)
+    except ValueError:
+        raise SecretUnavailableError(f"the secret {name} is not JSON") from None
     usable: dict[str, str] = {}
     for field, value in (found if isinstance(found, dict) else {}).items():
         if (reason := _unusable(value)) is None:
@@ -65,7 +75,7 @@ def _usable(name: str, found: Any) -> dict[str, str]:
         else:
             logger.warning("secret_value_left_out", extra={"secret": name, "field": field, "reason": reason})
     redaction.know(usable.values())
-    _read[name] = (found, usable)
+    _read[name] = (text, usable)
     return usable
 
 
@@ -104,7 +114,7 @@ def chosen(found: Mapping[str, str], prefix: str, *, of: str) -> dict[str, str]:
 
 def forget() -> None:
     """Drop all that is cached."""
-    _provider.cache_clear()
+    _texts.clear()
     _refreshed_at.clear()
     _read.clear()
     redaction.forget()

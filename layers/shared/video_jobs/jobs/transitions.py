@@ -24,7 +24,6 @@ from video_jobs.jobs.model import (
     RetryPolicy,
     Step,
     StepEnd,
-    StepFailed,
     StepRunning,
     StepStatus,
     StepSucceeded,
@@ -167,8 +166,13 @@ def submitted(
     return noted
 
 
+def refs_noted(job: Job, refs: Iterable[str], *, now: int) -> Job | None:
+    """Ids of what the job has made, although nothing else may change any more: their callbacks find it."""
+    return _with_refs(job, refs, now)
+
+
 def backed_off(
-    job: Job, name: str, attempt: int, error: JobError, *, now: int, wait: float, counts: bool = True
+    job: Job, name: str, attempt: int, error: JobError | None, *, now: int, wait: float, counts: bool = True
 ) -> Job | None:
     """The attempt failed in a way that passes: the step waits for its next one, `wait` seconds.
 
@@ -213,7 +217,7 @@ def polled(job: Job, name: str, seen: Step, running: StepRunning, *, now: int, w
     step = job.steps[name]
     if job.status not in _OPEN or step.status != StepStatus.RUNNING or _moved(step, seen):
         return None
-    found = _so_far(step, seen, running, now) | {"polls": step.polls + 1, "polled_at": now}
+    found = _so_far(step, seen, running) | {"polls": step.polls + 1, "polled_at": now}
     newer = step.hinted_at != seen.hinted_at
     return _with_step(job, name, found | {"wake_at": now if newer else after(now, wake_in)}, now)
 
@@ -225,7 +229,7 @@ def hint_followed(job: Job, name: str, seen: Step, running: StepRunning, *, now:
         return None
     newer = step.hinted_at != seen.hinted_at
     return _with_step(
-        job, name, _so_far(step, seen, running, now) | {"wake_at": now if newer else after(now, wake_in)}, now
+        job, name, _so_far(step, seen, running) | {"wake_at": now if newer else after(now, wake_in)}, now
     )
 
 
@@ -281,7 +285,7 @@ def resumed(job: Job, name: str, seen: Step, running: StepRunning, *, now: int, 
     step = job.steps[name]
     if job.status != JobStatus.FAILED or step.status != StepStatus.FAILED or step.attempt != seen.attempt:
         return None
-    again = _so_far(step, seen, running, now) | {
+    again = _so_far(step, seen, running) | {
         "status": StepStatus.RUNNING,
         "error": None,
         "ended_at": None,
@@ -404,7 +408,7 @@ def _step_of(job: Job, hint: Hint) -> str | None:
     return next((name for name, step in job.steps.items() if step.platform_job_id == hint.ref), None)
 
 
-def _so_far(step: Step, seen: Step, running: StepRunning, now: int) -> dict[str, Any]:
+def _so_far(step: Step, seen: Step, running: StepRunning) -> dict[str, Any]:
     """How a step that goes on stands; what is not known anew stays."""
     found: dict[str, Any] = {"hinted": step.hinted and step.hinted_at != seen.hinted_at}
     if running.progress is not None:

@@ -18,7 +18,7 @@ from functools import cache
 from http.client import HTTPConnection, HTTPException
 from threading import Event, Timer
 
-from video_jobs import destinations
+from video_jobs.notifications import destinations
 from video_jobs.notifications.destinations import Destination, Resolve
 
 CONNECT_SECONDS = 5.0

@@ -1,6 +1,7 @@
 """The archive: what platforms said, word for word, in the partition of the job or of the id that they named."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,9 @@ from video_jobs import clock
 from video_jobs.jobs.model import Job
 from video_jobs.store import table
 from video_jobs.store.table import Page, expiry, medium_key, packed, to_plain, unpacked
+
+_COMPRESS = 600
+"""Bytes of body and headers: with its keys, an event costs one write unit where it can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +62,7 @@ def archive(event: Event) -> bool:
         "callback": event.callback,
         "via": event.via,
         "meaning": event.meaning,
-        "headers": dict(event.headers),
-        **packed(event.body),
+        **packed(json.dumps({"headers": dict(event.headers), "body": event.body}, ensure_ascii=False), above=_COMPRESS),
         "received_at": event.received_at,
         "expires_at": expiry(),
         **({"attempt": event.attempt} if event.attempt is not None else {}),
@@ -108,4 +111,6 @@ def _partitions(job: Job) -> list[str]:
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     ref = None if item["pk"].startswith("JOB#") else item["pk"].split("#", maxsplit=2)[2]
-    return {**item, "event_id": item["sk"].removeprefix("EVENT#"), "body": unpacked(item), "ref": ref}
+    said = json.loads(unpacked(item))
+    about = {"event_id": item["sk"].removeprefix("EVENT#"), "ref": ref, "attempt": item.get("attempt")}
+    return {**item, **about, "headers": said["headers"], "body": said["body"]}

@@ -73,9 +73,7 @@ def read_many(job_ids: Collection[str], *, consistent: bool = True) -> dict[str,
     parts: dict[str, list[dict[str, Any]]] = {}
     for item in table.get_many(keys, consistent=consistent):
         parts.setdefault(item["pk"].removeprefix("JOB#"), []).append(item)
-    return {
-        job_id: to_job(items) for job_id, items in parts.items() if any(item["sk"] == "JOB" for item in items)
-    }
+    return {job_id: to_job(items) for job_id, items in parts.items() if any(item["sk"] == "JOB" for item in items)}
 
 
 def change(job_id: str, transition: Transition) -> Change | None:
@@ -100,8 +98,8 @@ def change(job_id: str, transition: Transition) -> Change | None:
 def save(before: Job, after: Job) -> Job | None:
     """Save what a transition gave, if nobody else has saved the job since it was read; else None.
 
-    What its steps came to goes first: who finds a step ended finds its result. A nonce tells our own put from another's:
-    the SDK sends it again when its answer was lost, and is then refused by what it has written itself.
+    What its steps came to goes first: who finds a step ended finds its result. A nonce tells our own put from
+    another's: the SDK sends it again when its answer was lost, and is then refused by what it has written itself.
     """
     after = after.model_copy(update={"version": before.version + 1})
     for name, step in after.steps.items():

@@ -9,7 +9,6 @@ from video_jobs.store.items import listed_as
 from video_jobs.store.table import SHARDS, Page
 
 
-
 def of_providers(
     providers: Sequence[str], *, status: JobStatus | None = None, limit: int, cursor: str | None = None
 ) -> Page[Job]:
@@ -20,20 +19,21 @@ def of_providers(
     """
     shards = [f"{provider}#{shard}" for provider in providers for shard in range(SHARDS)]
     if status is None:
-        return _page("by_provider", "shard", shards, None, limit, cursor)
+        return _page("by_provider", "shard", shards, status=None, limit=limit, cursor=cursor)
     keys = [f"{listed}#{shard}" for listed in listed_as(status) for shard in shards]
-    return _page("by_status", "by_status", keys, status, limit, cursor)
+    return _page("by_status", "by_status", keys, status=status, limit=limit, cursor=cursor)
 
 
 def of_label(label: str, *, status: JobStatus | None = None, limit: int, cursor: str | None = None) -> Page[Job]:
     """Jobs that were given a label, as `of_providers` lists them."""
-    return _page("by_group", "by_group", [f"{s}#label#{label}" for s in _listed(status)], status, limit, cursor)
+    keys = [f"{listed}#label#{label}" for listed in _listed(status)]
+    return _page("by_group", "by_group", keys, status=status, limit=limit, cursor=cursor)
 
 
 def of_batch(batch_id: str, *, status: JobStatus | None = None, limit: int, cursor: str | None = None) -> Page[Job]:
     """A batch's jobs, as `of_providers` lists them."""
     keys = [f"{listed}#batch#{batch_id}#{shard}" for listed in _listed(status) for shard in range(SHARDS)]
-    return _page("by_group", "by_group", keys, status, limit, cursor)
+    return _page("by_group", "by_group", keys, status=status, limit=limit, cursor=cursor)
 
 
 def ids_of_provider(provider: str, *, created: tuple[str, str] | None = None) -> Iterator[str]:
@@ -54,7 +54,7 @@ def _listed(status: JobStatus | None) -> tuple[str, ...]:
 
 
 def _page(
-    index: str, key: str, partitions: Sequence[str], status: JobStatus | None, limit: int, cursor: str | None
+    index: str, key: str, partitions: Sequence[str], *, status: JobStatus | None, limit: int, cursor: str | None
 ) -> Page[Job]:
     found = heapq.nlargest(
         limit + 1,

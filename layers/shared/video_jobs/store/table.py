@@ -82,10 +82,10 @@ def to_plain(item: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def packed(text: str) -> dict[str, Any]:
-    """A long text as attributes of an item: as it is, or compressed."""
+def packed(text: str, *, above: int = COMPRESS_ABOVE) -> dict[str, Any]:
+    """A text as an attribute of an item: as it is, or compressed if it has more bytes than `above`."""
     data = text.encode()
-    return {"packed": zlib.compress(data, 9)} if len(data) > COMPRESS_ABOVE else {"body": text}
+    return {"packed": zlib.compress(data, 9)} if len(data) > above else {"body": text}
 
 
 def unpacked(item: Mapping[str, Any]) -> str:
@@ -147,8 +147,14 @@ def get_many(keys: Sequence[Mapping[str, str]], *, consistent: bool = False) -> 
 
 
 def query(
-    condition: str, values: Mapping[str, Any], *, index: str | None = None, names: Mapping[str, str] | None = None,
-    limit: int | None = None, newest_first: bool = False, after: Mapping[str, Any] | None = None,
+    condition: str,
+    values: Mapping[str, Any],
+    *,
+    index: str | None = None,
+    names: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    newest_first: bool = False,
+    after: Mapping[str, Any] | None = None,
 ) -> "QueryOutputTypeDef":
     """One page of a query: consistent, unless it asks an index. In the condition :name is the value of that name."""
     request: dict[str, Any] = {
@@ -261,4 +267,4 @@ def transact(actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def held(reasons: Sequence[Mapping[str, Any]], position: int) -> bool:
     """Whether the condition of that action of a canceled transaction held."""
-    return reasons[position].get("Code", "None") == "None"
+    return bool(reasons[position].get("Code", "None") == "None")

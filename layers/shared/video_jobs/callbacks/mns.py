@@ -1,7 +1,7 @@
 """Alibaba Cloud's message queue (MNS, now Simple Message Queue), which VOD can write its events into.
 
 Only VOD and the account can write there, so what comes from it needs no signature. A message is hidden while we have
-it, and comes back if it is not deleted: first it is recorded, then it goes.
+it, and comes back if it is not deleted: first it is in the Inbox, then it goes.
 """
 
 import base64
@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from video_jobs import logs, secrets, settings
-from video_jobs.callbacks import Outcome
+from video_jobs import clock, logs, settings
+from video_jobs.aws import secrets
+from video_jobs.callbacks.endpoint import Outcome, accept
+from video_jobs.callbacks.messages import Received
 from video_jobs.jobs.model import safe_words
+from video_jobs.platforms.apsaravideo.upload_by_url import CALLBACK
+from video_jobs.proof import Proof
 
 MOST_MESSAGES = 16
 """What MNS gives at once."""
@@ -22,7 +26,7 @@ LONGEST_WAIT_SECONDS = 30
 ANSWER_SECONDS = 5
 """How long MNS may take to answer, beside what it was asked to wait."""
 BATCH_SECONDS = 8
-"""What is kept free for recording the messages of an answer; what is not recorded in time comes back."""
+"""What is kept free for the messages of an answer; what is not in the Inbox in time comes back."""
 MESSAGE_SECONDS = 4
 """What one message may take while AWS is slow."""
 
@@ -36,29 +40,29 @@ class QueueUnavailableError(Exception):
     """The queue cannot be read: somebody must look at its name, its endpoint or the access key."""
 
 
-class NotAllRecordedError(Exception):
-    """Messages could neither be recorded nor kept; they come again."""
+class NotAllTakenError(Exception):
+    """Messages could not be put into the Inbox; they come again."""
 
 
-def drain(receive: Callable[[bytes], Outcome], *, remaining: Callable[[], float]) -> dict[str, int]:
+def drain(*, remaining: Callable[[], float]) -> dict[str, int]:
     """Take messages until there are none, or until no time is left; how many had which outcome.
 
-    `remaining` says how many seconds there are. Raises QueueUnavailableError, or NotAllRecordedError at the end.
+    `remaining` says how many seconds there are. Raises QueueUnavailableError, or NotAllTakenError at the end.
     """
     counts: Counter[str] = Counter()
     try:
-        _drain(secrets.values(_SECRET), receive, remaining, counts)
+        _drain(secrets.values(_SECRET), remaining, counts)
     except _WrongKeyError as error:
         newer = secrets.newer_values(_SECRET)  # it may have been rotated
         if newer is None:
             raise QueueUnavailableError(str(error)) from None
         try:
-            _drain(newer, receive, remaining, counts)
+            _drain(newer, remaining, counts)
         except _WrongKeyError as again:
             raise QueueUnavailableError(str(again)) from None
     logger.info("drained", extra={"outcomes": dict(counts)})
     if counts[Outcome.UNAVAILABLE]:
-        raise NotAllRecordedError(f"{counts[Outcome.UNAVAILABLE]} messages could neither be recorded nor kept")
+        raise NotAllTakenError(f"{counts[Outcome.UNAVAILABLE]} messages could not be put into the Inbox")
     return dict(counts)
 
 
@@ -66,9 +70,7 @@ class _WrongKeyError(Exception):
     """MNS does not accept the access key."""
 
 
-def _drain(
-    values: dict[str, str], receive: Callable[[bytes], Outcome], remaining: Callable[[], float], counts: Counter[str]
-) -> None:
+def _drain(values: dict[str, str], remaining: Callable[[], float], counts: Counter[str]) -> None:
     with _understood(), _queue(values) as queue:
         while (wait := _wait(remaining())) is not None:
             messages = _received(queue, wait)
@@ -77,12 +79,16 @@ def _drain(
             for message in messages:
                 if remaining() < MESSAGE_SECONDS:
                     return
-                outcome = receive(decoded(message.message_body))
+                outcome = accept(CALLBACK, _received_now(decoded(message.message_body)))
                 counts[outcome] += 1
                 if outcome is not Outcome.UNAVAILABLE:
                     _delete(queue, message.receipt_handle)
             if counts[Outcome.UNAVAILABLE]:
                 return  # AWS is away: the others would fare the same
+
+
+def _received_now(body: bytes) -> Received:
+    return Received(callback=CALLBACK.name, body=body, headers={}, received_at=clock.now(), proof=Proof())
 
 
 def _wait(remaining: float) -> int | None:
@@ -161,7 +167,7 @@ def _received(queue: Any, wait: int) -> list[Any]:
 
 
 def _delete(queue: Any, receipt_handle: str) -> None:
-    """What has come back meanwhile is under another handle: then it is recorded again, as a repetition."""
+    """What has come back meanwhile is under another handle: then it is taken again, which changes nothing."""
     from mns.mns_exception import MNSServerException  # noqa: PLC0415
 
     _limit(queue, ANSWER_SECONDS)

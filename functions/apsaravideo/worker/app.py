@@ -1,11 +1,12 @@
-"""Starts and checks ApsaraVideo VOD's step."""
+"""Submits and polls ApsaraVideo VOD's step."""
 
 from video_jobs import settings
-from video_jobs.jobs import Job
+from video_jobs.jobs.model import Job
 from video_jobs.platforms.apsaravideo import upload_by_url
 from video_jobs.platforms.apsaravideo.client import Vod
 from video_jobs.platforms.apsaravideo.plan import applies
-from video_jobs.steps import Platform, steps_worker
+from video_jobs.worker.platform import Platform
+from video_jobs.worker.worker import worker
 
 
 def configured_url(_job: Job, _name: str) -> str:
@@ -17,7 +18,7 @@ def configured_url(_job: Job, _name: str) -> str:
     return "" if settings.setting("APSARAVIDEO_MNS_QUEUE") else settings.setting("APSARAVIDEO_CALLBACK_URL")
 
 
-handler = steps_worker(
+handler = worker(
     Platform(
         name="apsaravideo",
         steps={"upload_by_url": upload_by_url},

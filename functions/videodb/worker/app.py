@@ -1,11 +1,12 @@
-"""Starts and checks VideoDB's steps."""
+"""Submits and polls VideoDB's steps."""
 
 from video_jobs.platforms.videodb import extract_scenes, index_scenes, index_spoken_words, upload
 from video_jobs.platforms.videodb.client import VideoDb
 from video_jobs.platforms.videodb.plan import applies
-from video_jobs.steps import Platform, steps_worker, token_url
+from video_jobs.worker.platform import Platform, token_url
+from video_jobs.worker.worker import worker
 
-handler = steps_worker(
+handler = worker(
     Platform(
         name="videodb",
         steps={

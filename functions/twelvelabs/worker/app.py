@@ -1,11 +1,12 @@
-"""Starts and checks TwelveLabs' steps."""
+"""Submits and polls TwelveLabs' steps."""
 
 from video_jobs.platforms.twelvelabs import asset, indexed_asset, task
 from video_jobs.platforms.twelvelabs.client import TwelveLabs
 from video_jobs.platforms.twelvelabs.plan import applies
-from video_jobs.steps import Platform, no_url, steps_worker
+from video_jobs.worker.platform import Platform, no_url
+from video_jobs.worker.worker import worker
 
-handler = steps_worker(
+handler = worker(
     Platform(
         name="twelvelabs",
         steps={"asset": asset, "indexed_asset": indexed_asset, "task": task},

@@ -1,0 +1,1 @@
+"""A platform's worker: looks at jobs, submits steps, polls them."""
