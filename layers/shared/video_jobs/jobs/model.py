@@ -188,6 +188,8 @@ class Job(Frozen):
     """How often it has ended: more than once if it was tried again, or a platform took its failure back."""
     announced: int = 0
     """Which of its ends was announced last."""
+    swept_at: int | None = None
+    """When a sweep takes it that its message was lost, as it was stored."""
     created_at: int
     updated_at: int
     ended_at: int | None = None

@@ -228,9 +228,7 @@ def hint_followed(job: Job, name: str, seen: Step, running: StepRunning, *, now:
     if job.status not in _OPEN or step.status != StepStatus.RUNNING or _moved(step, seen) or not step.hinted:
         return None
     newer = step.hinted_at != seen.hinted_at
-    return _with_step(
-        job, name, _so_far(step, seen, running) | {"wake_at": now if newer else after(now, wake_in)}, now
-    )
+    return _with_step(job, name, _so_far(step, seen, running) | {"wake_at": now if newer else after(now, wake_in)}, now)
 
 
 def step_ended(

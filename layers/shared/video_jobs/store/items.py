@@ -24,6 +24,9 @@ SWEEP_GRACE_SECONDS = 120
 _KEPT_DUE_SECONDS = 900
 """By how much a job's `due_at` in the table may be later than it must: moving it costs two write units."""
 
+_COMPRESS = 600
+"""Bytes of a job's state: with its keys, the hot item costs one write unit."""
+
 _STEP_NAMES: Mapping[str, str] = {
     "status": "s",
     "attempt": "n",
@@ -52,20 +55,20 @@ _OPEN = "open"
 # --- The hot item ----------------------------------------------------------------------------------------------------
 
 
-def hot_item(job: Job, *, nonce: str, due_at: int | None) -> dict[str, Any]:
-    """What of a job moves, and the keys of the indexes that it is in. `due_at`: see `due_in_table`."""
+def hot_item(job: Job, *, nonce: str) -> dict[str, Any]:
+    """What of a job moves, and the keys of the indexes that it is in."""
     item: dict[str, Any] = job_key(job.job_id) | {
         "v": job.version,
         "nonce": nonce,
-        "state": json.dumps(_state(job), ensure_ascii=False, separators=(",", ":")),
+        **packed(json.dumps(_state(job), ensure_ascii=False, separators=(",", ":")), above=_COMPRESS),
         "shard": f"{job.provider}#{shard_of(job.job_id)}",
         "created": f"{clock.iso(job.created_at)}#{job.job_id}",
         "by_status": f"{listed_status(job)}#{job.provider}#{shard_of(job.job_id)}",
     }
     if group := _group(job):
         item["by_group"] = group
-    if due_at is not None:
-        item["due_at"] = clock.iso(due_at)
+    if job.swept_at is not None:
+        item["due_at"] = clock.iso(job.swept_at)
     if job.status.ended and job.is_announced:
         item["expires_at"] = expiry()
     return item
@@ -89,12 +92,12 @@ def _group(job: Job) -> str | None:
     return f"{listed_status(job)}#label#{request.label}" if request.label is not None else None
 
 
-def due_in_table(job: Job, before: int | None) -> int | None:
-    """When a sweep is to look for a job. `before`: when it was to until now, which is kept if it is near enough.
+def to_be_swept(job: Job) -> int | None:
+    """When a sweep is to look for a job; when it was to until now, if that is near enough.
 
     Jobs of a batch that have not begun are not due: there may be a million of them, and their batch looks after them.
     """
-    due = job.due_at
+    due, before = job.due_at, job.swept_at
     if due is None or (job.in_batch and job.status == JobStatus.PENDING):
         return None
     if before is not None and due <= before <= clock.after(due, _KEPT_DUE_SECONDS):
@@ -151,7 +154,7 @@ def to_job(items: Iterable[Mapping[str, Any]]) -> Job | None:
     hot, request = found.get("JOB"), found.get("REQUEST")
     if hot is None or "deleted_at" in hot or request is None:
         return None
-    state = json.loads(hot["state"])
+    state = json.loads(unpacked(hot))
     created = clock.from_iso(hot["created"].split("#", maxsplit=1)[0])
     steps = {name: _to_step(part, created, found.get(f"RESULT#{name}")) for name, part in state["steps"].items()}
     return Job(
@@ -164,6 +167,7 @@ def to_job(items: Iterable[Mapping[str, Any]]) -> Job | None:
         created_at=created,
         updated_at=created + state["updated"],
         ended_at=created + state["ended"] if "ended" in state else None,
+        swept_at=clock.from_iso(hot["due_at"]) if "due_at" in hot else None,
         **{name: state[name] for name in _JOB_FIELDS if name in state},
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 from video_jobs import clock
 from video_jobs.jobs.model import Job
 from video_jobs.store import counts, table
-from video_jobs.store.items import due_in_table, hot_item, request_item, result_item, to_job
+from video_jobs.store.items import hot_item, request_item, result_item, to_be_swept, to_job
 from video_jobs.store.table import CONFLICT_TRIES, ConflictError, expiry, job_key
 
 type Transition = Callable[[Job], Job | None]
@@ -36,8 +36,9 @@ def create(job: Job) -> Job:
 
     First what never changes: who finds the job finds it whole.
     """
+    job = job.model_copy(update={"swept_at": to_be_swept(job)})
     existing = table.put_new(request_item(job))
-    found = table.put_new(hot_item(job, nonce=_nonce(), due_at=due_in_table(job, None)))
+    found = table.put_new(hot_item(job, nonce=_nonce()))
     if found is None and existing is None:
         return job
     if found is not None and "deleted_at" in found:
@@ -101,14 +102,13 @@ def save(before: Job, after: Job) -> Job | None:
     What its steps came to goes first: who finds a step ended finds its result. A nonce tells our own put from
     another's: the SDK sends it again when its answer was lost, and is then refused by what it has written itself.
     """
-    after = after.model_copy(update={"version": before.version + 1})
+    after = after.model_copy(update={"version": before.version + 1, "swept_at": to_be_swept(after)})
     for name, step in after.steps.items():
         known = before.steps.get(name)
         if step.result is not None and (known is None or step.result != known.result):
             _save_result(after, name)
     nonce = _nonce()
-    due = due_in_table(after, due_in_table(before, None))
-    item = hot_item(after, nonce=nonce, due_at=due)
+    item = hot_item(after, nonce=nonce)
     if before.counted != after.counted:
         return _saved_with_counts(before, after, item)
     return after if _put_hot(item, before.version, nonce) else None
