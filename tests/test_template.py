@@ -474,15 +474,6 @@ def test_two_layers_that_bring_the_same_package_bring_the_same_version() -> None
     }
 
 
-def test_the_code_calls_no_service_that_the_layer_leaves_out() -> None:
-    makefile = (ROOT / "layers/shared/Makefile").read_text()
-    (kept,) = re.findall(r"^SERVICES := (.*)$", makefile, re.MULTILINE)
-    used = set()
-    for source in (*ROOT.glob("layers/shared/video_jobs/**/*.py"), *ROOT.glob("functions/**/*.py")):
-        used |= set(re.findall(r'boto3\.client\("(\w+)"', source.read_text()))
-    assert used == set(kept.split())
-
-
 def access_log() -> str:
     text: str = RESOURCES["Api"]["Properties"]["AccessLogSettings"]["Format"]["Fn::Sub"]
     return text
