@@ -34,7 +34,7 @@ def announce(job: Job) -> None:
     found = medium_of(job)
     if found and found != job.media_id:
         media.link(job, [found])
-    change = jobs.change(job.job_id, partial(_announced, number=number, found=found))
+    change = jobs.change(job.job_id, partial(_announced, number=number, found=found), known=job)
     if change is None or not change.changed:
         logger.info("moved_on", extra={"job_id": job.job_id})
         return

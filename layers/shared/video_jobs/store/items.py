@@ -132,7 +132,7 @@ def request_item(job: Job) -> dict[str, Any]:
 def result_item(job: Job, name: str) -> dict[str, Any]:
     """What a step came to, or so far. `rank` orders what is said of it: success last, whenever it came."""
     step = job.steps[name]
-    body = packed(json.dumps(step.result, ensure_ascii=False, separators=(",", ":")))
+    body = packed(json.dumps(step.result or {}, ensure_ascii=False, separators=(",", ":")))
     if len(body.get("packed", b"")) > LARGEST_DOCUMENT:
         body = packed(json.dumps({"omitted": "too large", "bytes": len(unpacked(body).encode())}))
     return {

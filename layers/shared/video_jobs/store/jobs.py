@@ -77,13 +77,14 @@ def read_many(job_ids: Collection[str], *, consistent: bool = True) -> dict[str,
     return {job_id: to_job(items) for job_id, items in parts.items() if any(item["sk"] == "JOB" for item in items)}
 
 
-def change(job_id: str, transition: Transition) -> Change | None:
+def change(job_id: str, transition: Transition, *, known: Job | None = None) -> Change | None:
     """Read a job, apply a transition, save it; again if somebody else was faster. None if there is no such job.
 
-    Raises ConflictError if somebody else always was.
+    `known`: the job as it was a moment ago, which may save the first read. Raises ConflictError if somebody else was
+    faster each time.
     """
     for attempt in range(CONFLICT_TRIES):
-        before = read(job_id)
+        before = known if known is not None and attempt == 0 else read(job_id)
         if before is None:
             return None
         after = transition(before)
@@ -104,8 +105,8 @@ def save(before: Job, after: Job) -> Job | None:
     """
     after = after.model_copy(update={"version": before.version + 1, "swept_at": to_be_swept(after)})
     for name, step in after.steps.items():
-        known = before.steps.get(name)
-        if step.result is not None and (known is None or step.result != known.result):
+        known = before.steps[name].result if name in before.steps else None
+        if step.result is not None and step.result != known and (step.result or known):
             _save_result(after, name)
     nonce = _nonce()
     item = hot_item(after, nonce=nonce)

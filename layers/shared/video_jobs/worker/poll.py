@@ -167,7 +167,7 @@ def _announce_poll(job: Job, name: str) -> None:
 
 def _save(job: Job, transition: jobs.Transition) -> Job | None:
     """Move the job, and send what follows; the job if it moved."""
-    change = jobs.change(job.job_id, transition)
+    change = jobs.change(job.job_id, transition, known=job)
     if change is None or not change.changed:
         logger.info("moved_on")
         return None

@@ -233,7 +233,7 @@ def first_poll(job: Job, *, expects_callback: bool) -> float:
 
 def _change(job: Job, transition: jobs.Transition) -> None:
     """Move the job, and send what follows."""
-    change = jobs.change(job.job_id, transition)
+    change = jobs.change(job.job_id, transition, known=job)
     if change is not None:
         queues.send_looks(messages(change.after) if change.changed else ())
 
