@@ -35,6 +35,22 @@ RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
 
 
+PARTS = ("worker", "api", "mns")
+"""What a platform's folder has besides its callbacks."""
+
+
+def folders() -> list[str]:
+    """Every function's folder: "videodb/upload", or "api"."""
+    return sorted(str(app.parent.relative_to(ROOT / "functions")) for app in ROOT.glob("functions/**/app.py"))
+
+
+def callbacks() -> list[str]:
+    """Every callback: "videodb/upload"."""
+    return [
+        name for name in folders() if name.split("/")[0] not in ("api", "pipeline") and name.split("/")[1] not in PARTS
+    ]
+
+
 def of_type(kind: str) -> dict[str, Any]:
     """The properties of all resources of a type, by logical id."""
     return {name: r.get("Properties", {}) for name, r in RESOURCES.items() if r["Type"] == kind}
