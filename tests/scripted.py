@@ -2,31 +2,32 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from video_jobs.consumers import Handler
-from video_jobs.jobs import Found, Job, JobError, JobStatus, Step, StepRunning, StepStatus, Submitted, timestamp
-from video_jobs.steps import Platform, steps_worker, token_url
+from video_jobs.aws.consumers import Handler
+from video_jobs.clock import from_iso
+from video_jobs.jobs import transitions
+from video_jobs.jobs.model import Job, JobError, PollResult, Request, Step, StepRunning, Submitted
+from video_jobs.worker.platform import Platform, token_url
+from video_jobs.worker.worker import worker
 
 STEPS = ("upload", "index_spoken_words", "index_scenes", "extract_scenes")
-CREATED_AT = timestamp(datetime(2026, 11, 1, tzinfo=UTC))
+CREATED_AT = from_iso("2026-11-01T00:00:00.000Z")
 
 
-def new_job(job_id: str = "job-1", *, plan: Sequence[str] = STEPS, **changes: Any) -> Job:
-    """A job that nobody has touched yet."""
-    values = {
-        "job_id": job_id,
-        "provider": "videodb",
-        "status": JobStatus.PENDING,
-        "source": "https://example.com/lecture.mp4",
-        "media_type": "video",
-        "plan": tuple(plan),
-        "steps": {name: Step(status=StepStatus.WAITING, attempt_limit=3) for name in plan},
-        "created_at": CREATED_AT,
-        "updated_at": CREATED_AT,
-    }
-    return Job.model_validate(values | changes)
+def new_job(
+    job_id: str = "job-1",
+    *,
+    provider: str = "videodb",
+    plan: Sequence[str] = STEPS,
+    created_at: int = CREATED_AT,
+    **changes: Any,
+) -> Job:
+    """A job that nobody has touched yet. Changes are those of its request, or else of the job itself."""
+    asked: dict[str, Any] = {"source": "https://example.com/lecture.mp4", "media_type": "video"}
+    asked |= {name: changes.pop(name) for name in list(changes) if name in Request.model_fields}
+    job = transitions.created(job_id, provider, plan, Request.model_validate(asked), now=created_at)
+    return Job.model_validate({**job.model_dump(), **changes})
 
 
 def fault(code: str = "something_went_wrong", message: str = "Something went wrong") -> JobError:
@@ -41,20 +42,21 @@ type Script[T] = Sequence[T | Exception | Callable[[], T]]
 class ScriptedStep:
     """One step of the platform, and what it was asked."""
 
-    submits: Script[Submitted | Found] = (Submitted(platform_job_id="platform-job"),)
-    checks: Script[StepRunning | Found] = (StepRunning(),)
+    submits: Script[Submitted | PollResult] = (Submitted(platform_job_id="platform-job"),)
+    polls: Script[StepRunning | PollResult] = (StepRunning(),)
+    CALLBACK_EXPECTED: bool = False
     submitted: list[str] = field(default_factory=list)
     """The callback URL of each submission."""
-    checked: list[Step] = field(default_factory=list)
+    polled: list[Step] = field(default_factory=list)
 
-    def submit(self, client: None, job: Job, *, callback_url: str) -> Submitted | Found:
+    def submit(self, client: None, job: Job, *, callback_url: str) -> Submitted | PollResult:
         self.submitted.append(callback_url)
-        answer: Submitted | Found = _next(self.submits, len(self.submitted))
+        answer: Submitted | PollResult = _next(self.submits, len(self.submitted))
         return answer
 
-    def check(self, client: None, job: Job, step: Step) -> StepRunning | Found:
-        self.checked.append(step)
-        answer: StepRunning | Found = _next(self.checks, len(self.checked))
+    def poll(self, client: None, job: Job, step: Step) -> StepRunning | PollResult:
+        self.polled.append(step)
+        answer: StepRunning | PollResult = _next(self.polls, len(self.polled))
         return answer
 
 
@@ -67,16 +69,19 @@ def _next(script: Script[Any], number: int) -> Any:
 
 @dataclass
 class ScriptedPlatform:
-    """The steps by name, and a worker that believes this to be VideoDB."""
+    """The steps by name, and a worker that believes this to be VideoDB, or another platform."""
 
     steps: dict[str, ScriptedStep] = field(default_factory=lambda: {name: ScriptedStep() for name in STEPS})
     applies: Callable[[Job, str], bool] = lambda _job, _step: True
+    name: str = "videodb"
+
+    @property
+    def platform(self) -> Platform[None]:
+        return Platform(name=self.name, steps=self.steps, applies=self.applies, callback_url=token_url, client=None)
 
     @property
     def worker(self) -> Handler:
-        return steps_worker(
-            Platform(name="videodb", steps=self.steps, applies=self.applies, callback_url=token_url, client=None)
-        )
+        return worker(self.platform)
 
     @property
     def submissions(self) -> int:
