@@ -434,7 +434,7 @@ def test_dead_letters_raise_an_alarm() -> None:
 def test_a_queue_of_which_nothing_is_done_raises_an_alarm_and_a_long_one_that_moves_does_not(queue: str) -> None:
     # thousands of jobs of a batch wait for hours, and nothing is wrong; what was received more than three times, as is
     # what waits for AWS, SQS leaves out of the age
-    alarm = ALARMS[f"{queue}StandsAlarm"]
+    alarm = ALARMS[f"{queue.removesuffix('Queue')}StandsAlarm"]
     assert {refers_to(metric["Dimensions"][0]["Value"]) for metric in metrics(alarm)} == {queue}
     assert [each.get("MetricStat", {}).get("Metric", {}).get("MetricName") for each in alarm["Metrics"]] == [
         None,
