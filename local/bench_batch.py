@@ -25,7 +25,7 @@ from video_jobs.batches import BatchStatus, is_end
 from video_jobs.jobs import JobStatus
 
 from local import aws
-from local.bench import machine, table
+from local.bench.shown import machine, table
 from local.commands import StackError
 from local.counting import Calls, CountingProxy
 from local.platforms.simulated import SimulatedPlatforms

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from local import bench, samples
-from local.bench import Series, disk, table, timings, zipped
+from local import samples
+from local.bench import starts
+from local.bench.shown import machine, table
+from local.bench.starts import Series, disk, timings, zipped
 from tests.cloudformation import ROOT
 
 
@@ -42,24 +44,24 @@ def test_sizes_count_every_file(tmp_path: Path) -> None:
 def test_every_callback_is_measured_with_a_sample_of_its_own() -> None:
     callbacks = {"/".join(sample.parts[-3:-1]) for sample in samples.callback_samples(ROOT / "events")}
 
-    assert bench._samples().keys() == callbacks
+    assert starts.samples().keys() == callbacks
 
 
-@pytest.mark.parametrize("callback", bench._samples())
-def test_a_sample_is_recorded_while_it_is_measured(callback: str) -> None:
+@pytest.mark.parametrize("callback", starts.samples())
+def test_a_sample_is_accepted_while_it_is_measured(callback: str) -> None:
     process = subprocess.run(
         [
             sys.executable,
             "-I",
             "-B",
-            str(ROOT / "local/bench_process.py"),
+            str(ROOT / "local/bench/process.py"),
             "handling",
             str(ROOT / "layers/shared"),  # not built: what it needs comes from the virtual environment
             str(ROOT / "functions" / callback),
-            str(bench._samples()[callback]),
-            bench.secret(),
+            str(starts.samples()[callback]),
+            starts.secret(),
         ],
-        env=bench.environment(),
+        env=starts.environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -72,6 +74,6 @@ def test_a_sample_is_recorded_while_it_is_measured(callback: str) -> None:
 
 
 def test_the_last_line_says_on_what_it_ran() -> None:
-    assert bench.machine().startswith("Measured on ")
-    assert "\n" not in bench.machine()
-    assert f"Python {sys.version_info.major}.{sys.version_info.minor}" in bench.machine()
+    assert machine().startswith("Measured on ")
+    assert "\n" not in machine()
+    assert f"Python {sys.version_info.major}.{sys.version_info.minor}" in machine()

@@ -1,15 +1,14 @@
-"""Measures what was built: how long a callback function takes to start and to handle an event, and how large it is.
+"""How long functions take to start and to handle an event, and how large what was built is.
 
-Prints numbers and no judgement. What is compared was measured in turns, in the same run, on the same machine.
+What is compared was measured in turns, in the same run, on the same machine.
 """
 
 import json
-import os
-import platform
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,26 +17,30 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import boto3
+
 from local import build, template
-from local.commands import LOCAL, LOGS, StackError
+from local.bench.shown import table
+from local.commands import LOCAL
 from local.samples import EVENTS, SAMPLE_CALLBACK_KEY, SAMPLE_SECRETS, callback_samples
 
 CALLBACK = "videodb/upload"
-"""The function whose import is measured: all callbacks import the same."""
-IMPORTS = 15
+"""The function whose start is compared: all callbacks import the same but for their platform's payload."""
+STARTED = (
+    CALLBACK,
+    "twelvelabs/index_task",
+    "apivideo/encoding_quality_completed",
+    "apsaravideo/upload_by_url_complete",
+    "pipeline/inbox",
+    "videodb/worker",
+    "api",
+)
+BARE = "import boto3, two clients"
+BARE_CUT = "the same with the layer's botocore"
+STARTS = 9
 PROCESSES = 5
 GOOD = ("ready", "printed")  # how samples of a good end are called, besides "success"
-
-
-def main() -> None:
-    LOGS.mkdir(parents=True, exist_ok=True)
-    try:
-        with build.one_at_a_time():  # so that nobody builds, or measures, meanwhile
-            print("sam build ...", file=sys.stderr)
-            build.if_needed("bench")
-            print("\n\n".join([imports(), handlings(), sizes(), machine()]))
-    except StackError as error:
-        sys.exit(str(error))
+_BOTO3 = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3")
 
 
 @dataclass(frozen=True)
@@ -55,38 +58,50 @@ class Series:
 # --- What is measured ------------------------------------------------------------------------------------------------
 
 
-def imports() -> str:
-    """Importing a callback function: against bare boto3, and without bytecode."""
-    layer, function = _layer(), _folder(CALLBACK)
-    with TemporaryDirectory(dir=LOCAL) as directory:
-        plain = Path(directory) / "python"
-        copytree(layer, plain, ignore=ignore_patterns("__pycache__"))
-        built, boto3, compiled_each_time = _in_turns(
-            {
-                f"{CALLBACK}, three clients": ["function", layer, function],
-                "import boto3, two clients": ["bare_boto3", layer],
-                "the same without bytecode in the layer": ["function", plain, function],
-            }
-        )
-    note = f"{IMPORTS} fresh processes each, taking turns; the interpreter's own start is not counted"
-    first = timings(f"Import ({note})", [boto3, built], unit="ms", scale=1e3)
-    second = timings(
-        "Import, and what bytecode in the layer is worth (same run)", [built, compiled_each_time], "ms", 1e3
-    )
-    return f"{first}\n\n{second}"
+def starts() -> list[Series]:
+    """Starting functions, beside bare boto3 as pip installs it, which comes first."""
+    layer = _layer()
+    functions = {function: ["function", layer, _folder(function)] for function in STARTED}
+    with _bare_boto3() as bare:
+        return _in_turns({BARE: ["bare_boto3", bare], BARE_CUT: ["bare_boto3", layer], **functions})
 
 
-def handlings() -> str:
-    """Handling one event of each callback, where AWS answers at once."""
-    found: dict[str, list[dict[str, float]]] = {callback: [] for callback in _samples()}
+def start_ratio(found: Sequence[Series]) -> float:
+    """A callback's start beside bare boto3's."""
+    by_name = {series.name: series for series in found}
+    return by_name[CALLBACK].median / by_name[BARE].median
+
+
+def started(found: Sequence[Series]) -> str:
+    note = f"medians of {STARTS} fresh processes each, taking turns; the interpreter's own start is not counted"
+    return timings(f"Start: import, and the clients that it makes ({note})", found, unit="ms", scale=1e3)
+
+
+def handlings() -> dict[str, tuple[Series, Series]]:
+    """Handling one event of each callback, where AWS answers at once; beside reading its body and one HMAC."""
+    found: dict[str, list[dict[str, float]]] = {callback: [] for callback in samples()}
     for _ in range(PROCESSES):
-        for callback, sample in _samples().items():
+        for callback, sample in samples().items():
             found[callback].append(_measure("handling", _layer(), _folder(callback), sample, secret()))
-    rows = []
-    for callback, processes in found.items():
-        handler = Series(callback, [each["handler"] for each in processes])
-        yardstick = Series("", [each["yardstick"] for each in processes])
-        rows.append([*_timing(handler, 1e6), *_timing(yardstick, 1e6)[1:], _ratio(handler, yardstick)])
+    return {
+        callback: (
+            Series(callback, [each["handler"] for each in processes]),
+            Series("", [each["yardstick"] for each in processes]),
+        )
+        for callback, processes in found.items()
+    }
+
+
+def own_time_us(found: Mapping[str, tuple[Series, Series]]) -> float:
+    """Microseconds of a callback without AWS's own time."""
+    return found[CALLBACK][0].median * 1e6
+
+
+def handled(found: Mapping[str, tuple[Series, Series]]) -> str:
+    rows = [
+        [*_timing(handler, 1e6), *_timing(yardstick, 1e6)[1:], _ratio(handler, yardstick)]
+        for handler, yardstick in found.values()
+    ]
     title = f"Handling one event, warm, without AWS's own time (medians of {PROCESSES} fresh processes)"
     headings = ["", "µs", "min - max", "json.loads + HMAC, µs", "min - max", "ratio"]
     return table(title, headings, rows)
@@ -102,20 +117,29 @@ def sizes() -> str:
     return table("Size as built, bytes", ["", "on disk", "zipped"], rows)
 
 
-def machine() -> str:
-    return (
-        f"Measured on {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores "
-        f"({platform.machine()}, {platform.system()}), Python {platform.python_version()}."
-    )
-
-
 # --- How it is measured ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _bare_boto3() -> Iterator[Path]:
+    """boto3 as pip installs it, with bytecode like the layer's."""
+    installed = Path(boto3.__file__).parent.parent
+    with TemporaryDirectory(dir=LOCAL) as directory:
+        found = Path(directory)
+        for name in _BOTO3:
+            if (installed / name).is_dir():
+                copytree(installed / name, found / name, ignore=ignore_patterns("__pycache__"))
+            else:
+                (found / name).write_bytes((installed / name).read_bytes())
+        compiled = ["compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(found)]
+        subprocess.run([sys.executable, "-m", *compiled], check=True)
+        yield found
 
 
 def _in_turns(commands: Mapping[str, Sequence[Any]]) -> list[Series]:
     """Each one again and again, in turns, so that what else the machine does meets all of them alike."""
     times: dict[str, list[float]] = {name: [] for name in commands}
-    for turn in range(IMPORTS + 1):
+    for turn in range(STARTS + 1):
         for name, command in commands.items():
             seconds = _measure(*command)
             if turn:  # the first one warms the file cache
@@ -124,8 +148,8 @@ def _in_turns(commands: Mapping[str, Sequence[Any]]) -> list[Series]:
 
 
 def _measure(*arguments: Any) -> Any:
-    """Run a measurement of local/bench_process.py with Python alone: no virtual environment, no user's settings."""
-    script = Path(__file__).with_name("bench_process.py")
+    """Run a measurement of local/bench/process.py with Python alone: no virtual environment, no user's settings."""
+    script = Path(__file__).with_name("process.py")
     process = subprocess.run(
         [sys.executable, "-I", "-S", "-B", str(script), *map(str, arguments)],
         env=environment(),
@@ -137,7 +161,7 @@ def _measure(*arguments: Any) -> Any:
 
 
 def environment() -> dict[str, str]:
-    """What a callback function reads, and nothing of the user's own."""
+    """What functions read while they start and a callback is handled, and nothing of the user's own."""
     queue = "https://sqs.us-east-1.amazonaws.com/123456789012/bench"
     providers = {name.split("/", maxsplit=1)[0] for name in template.functions()}
     return {
@@ -150,12 +174,14 @@ def environment() -> dict[str, str]:
         "TABLE_NAME": "bench",
         "RETENTION_DAYS": "90",
         "CALLBACK_KEYS_SECRET": "bench",
-        "DELIVERIES_QUEUE_URL": queue,
-        "DELIVERIES_DEAD_LETTERS_URL": queue,
+        "API_KEYS_SECRET": "bench",
+        "INBOX_QUEUE_URL": queue,
+        "INBOX_DEAD_LETTERS_URL": queue,
         "STEP_DEADLINE_SECONDS": "86400",
+        "CHECK_INTERVAL_SECONDS": "30",
         "SIGNATURE_TOLERANCE_SECONDS": "300",
         "APSARAVIDEO_CALLBACK_URL": "",  # then it is the sample's own
-        **{f"{provider.upper()}_STEPS_QUEUE_URL": queue for provider in providers},
+        **{f"{provider.upper()}_QUEUE_URL": queue for provider in providers},
         **{f"{provider.upper()}_SECRET": "bench" for provider in providers},
     }
 
@@ -174,7 +200,7 @@ def _folder(function: str) -> Path:
     return build.BUILD / template.functions()[function]
 
 
-def _samples() -> dict[str, Path]:
+def samples() -> dict[str, Path]:
     """For each callback the sample event of a good end."""
     found: dict[str, Path] = {}
     for sample in callback_samples(EVENTS):
@@ -214,19 +240,3 @@ def _timing(series: Series, scale: float) -> list[str]:
 
 def _ratio(series: Series, to: Series) -> str:
     return f"{series.median / to.median:.2f}"
-
-
-def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Plain text: the first column to the left, all others to the right."""
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in (headings, *rows)
-    ]
-    return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])
-
-
-if __name__ == "__main__":
-    main()
