@@ -18,29 +18,28 @@ TABLE = "billed"
 KEY = {"pk": {"S": "a"}, "sk": {"S": "b"}}
 
 
+INDEXES: Any = [
+    {
+        "IndexName": "listed",
+        "KeySchema": [{"AttributeName": "status", "KeyType": "HASH"}, {"AttributeName": "due", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    },
+    {
+        "IndexName": "grouped",
+        "KeySchema": [{"AttributeName": "group", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["shown"]},
+    },
+]
+
+
 def create(dynamodb: "DynamoDBClient") -> None:
-    """A table with an index of keys alone, and one that has more."""
     dynamodb.create_table(
         TableName=TABLE,
         AttributeDefinitions=[
             {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "status", "due", "group")
         ],
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "listed",
-                "KeySchema": [
-                    {"AttributeName": "status", "KeyType": "HASH"},
-                    {"AttributeName": "due", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            },
-            {
-                "IndexName": "grouped",
-                "KeySchema": [{"AttributeName": "group", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["shown"]},
-            },
-        ],
+        GlobalSecondaryIndexes=INDEXES,
         BillingMode="PAY_PER_REQUEST",
     )
 
@@ -59,6 +58,21 @@ def dynamodb(engine: "DynamoDBClient | None", monkeypatch: pytest.MonkeyPatch) -
         create(client)
         yield client
         client.close()
+
+
+@pytest.fixture
+def recorder(dynamodb: "DynamoDBClient") -> Recorder:
+    def read(key: Any) -> Any:
+        return dynamodb.get_item(TableName=TABLE, Key=key, ConsistentRead=True).get("Item")
+
+    indexes = {each["IndexName"]: units.index(each, ("pk", "sk")) for each in INDEXES}
+    return Recorder(keys=("pk", "sk"), indexes=indexes, read=read)
+
+
+@pytest.fixture
+def counted(recorder: Recorder, dynamodb: "DynamoDBClient") -> Any:
+    """A client whose calls are counted."""
+    return recorder.client("dynamodb", dynamodb)
 
 
 def text(length: int) -> dict[str, str]:
@@ -89,39 +103,39 @@ GROUPED: Mapping[str, Any] = {"group": {"S": "g"}}
     ],
 )
 def test_a_put_is_billed_by_its_larger_item_and_by_what_changes_in_each_index(
-    dynamodb: "DynamoDBClient",
+    *,
     engine: "DynamoDBClient | None",
+    recorder: Recorder,
+    counted: Any,
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any],
     billed: int,
 ) -> None:
     if before is not None:
-        dynamodb.put_item(TableName=TABLE, Item={**KEY, **before})
+        counted.put_item(TableName=TABLE, Item={**KEY, **before})
 
-    with Recorder() as recorder:
-        answer = dynamodb.put_item(TableName=TABLE, Item={**KEY, **after}, ReturnConsumedCapacity="TOTAL")
+    answer = counted.put_item(TableName=TABLE, Item={**KEY, **after}, ReturnConsumedCapacity="TOTAL")
 
-    assert recorder.since(0) == {"write_units": billed, "aws_calls": 1}
+    assert recorder.calls[-1].billed == {"write_units": billed}
     if engine is not None:
         assert answer["ConsumedCapacity"]["CapacityUnits"] == billed
 
 
 @pytest.mark.every_engine
 def test_updates_and_deletes_are_billed_like_puts_of_what_becomes_of_the_item(
-    dynamodb: "DynamoDBClient", engine: "DynamoDBClient | None"
+    dynamodb: "DynamoDBClient", engine: "DynamoDBClient | None", recorder: Recorder, counted: Any
 ) -> None:
     dynamodb.put_item(TableName=TABLE, Item={**KEY, **LISTED, "body": text(1500)})
 
-    with Recorder() as recorder:
-        updated = dynamodb.update_item(
-            TableName=TABLE,
-            Key=KEY,
-            UpdateExpression="SET due = :due REMOVE body",
-            ExpressionAttributeValues={":due": {"S": "2"}},
-            ReturnConsumedCapacity="TOTAL",
-        )
-        deleted = dynamodb.delete_item(TableName=TABLE, Key=KEY, ReturnConsumedCapacity="TOTAL")
-        absent = dynamodb.delete_item(TableName=TABLE, Key=KEY, ReturnConsumedCapacity="TOTAL")
+    updated = counted.update_item(
+        TableName=TABLE,
+        Key=KEY,
+        UpdateExpression="SET due = :due REMOVE body",
+        ExpressionAttributeValues={":due": {"S": "2"}},
+        ReturnConsumedCapacity="TOTAL",
+    )
+    deleted = counted.delete_item(TableName=TABLE, Key=KEY, ReturnConsumedCapacity="TOTAL")
+    absent = counted.delete_item(TableName=TABLE, Key=KEY, ReturnConsumedCapacity="TOTAL")
 
     billed = [made.billed["write_units"] for made in recorder.calls]
     assert billed == [2 + 2, 1 + 1, 1]
@@ -130,52 +144,52 @@ def test_updates_and_deletes_are_billed_like_puts_of_what_becomes_of_the_item(
 
 
 @pytest.mark.every_engine
-def test_a_condition_that_does_not_hold_is_billed_without_the_indexes(dynamodb: "DynamoDBClient") -> None:
+def test_a_condition_that_does_not_hold_is_billed_without_the_indexes(
+    dynamodb: "DynamoDBClient", recorder: Recorder, counted: Any
+) -> None:
     dynamodb.put_item(TableName=TABLE, Item={**KEY, **LISTED, "body": text(1500)})
 
-    with Recorder() as recorder, pytest.raises(ClientError, match="ConditionalCheckFailed"):
-        dynamodb.put_item(TableName=TABLE, Item=KEY, ConditionExpression="attribute_not_exists(pk)")
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        counted.put_item(TableName=TABLE, Item=KEY, ConditionExpression="attribute_not_exists(pk)")
 
     assert recorder.since(0)["write_units"] == 2
 
 
 @pytest.mark.every_engine
-def test_a_transaction_is_billed_as_twice_its_actions(dynamodb: "DynamoDBClient") -> None:
+def test_a_transaction_is_billed_as_twice_its_actions(recorder: Recorder, counted: Any) -> None:
     other = {"pk": {"S": "a"}, "sk": {"S": "c"}}
     actions: Any = [
         {"Put": {"TableName": TABLE, "Item": {**KEY, **LISTED}}},
         {"ConditionCheck": {"TableName": TABLE, "Key": other, "ConditionExpression": "attribute_not_exists(pk)"}},
     ]
 
-    with Recorder() as recorder:
-        dynamodb.transact_write_items(TransactItems=actions)
+    counted.transact_write_items(TransactItems=actions)
 
     assert recorder.since(0)["write_units"] == 2 * ((1 + 1) + 1)
 
 
 @pytest.mark.every_engine
 def test_reads_are_billed_by_4_kb_a_query_by_its_sum_and_a_batch_by_each_item(
-    dynamodb: "DynamoDBClient", engine: "DynamoDBClient | None"
+    dynamodb: "DynamoDBClient", engine: "DynamoDBClient | None", recorder: Recorder, counted: Any
 ) -> None:
     for name in ("b", "c", "d"):
         dynamodb.put_item(TableName=TABLE, Item={**KEY, **LISTED, "sk": {"S": name}, "body": text(3000)})
     gone = {**KEY, "sk": {"S": "z"}}
     asked: Any = {"TableName": TABLE, "ReturnConsumedCapacity": "TOTAL", "ExpressionAttributeValues": {":a": KEY["pk"]}}
 
-    with Recorder() as recorder:
-        answers: list[Any] = [
-            dynamodb.get_item(TableName=TABLE, Key=KEY, ConsistentRead=True, ReturnConsumedCapacity="TOTAL"),
-            dynamodb.get_item(TableName=TABLE, Key=gone, ReturnConsumedCapacity="TOTAL"),
-            dynamodb.query(**asked, KeyConditionExpression="pk = :a", ConsistentRead=True),
-            dynamodb.query(**asked, KeyConditionExpression="pk = :a"),
-            dynamodb.query(
-                **{**asked, "ExpressionAttributeValues": {":a": {"S": "open"}}},
-                KeyConditionExpression="#status = :a",
-                ExpressionAttributeNames={"#status": "status"},
-                IndexName="listed",
-            ),
-        ]
-        dynamodb.batch_get_item(RequestItems={TABLE: {"Keys": [KEY, {**KEY, "sk": {"S": "c"}}, gone]}})
+    answers: list[Any] = [
+        counted.get_item(TableName=TABLE, Key=KEY, ConsistentRead=True, ReturnConsumedCapacity="TOTAL"),
+        counted.get_item(TableName=TABLE, Key=gone, ReturnConsumedCapacity="TOTAL"),
+        counted.query(**asked, KeyConditionExpression="pk = :a", ConsistentRead=True),
+        counted.query(**asked, KeyConditionExpression="pk = :a"),
+        counted.query(
+            **{**asked, "ExpressionAttributeValues": {":a": {"S": "open"}}},
+            KeyConditionExpression="#status = :a",
+            ExpressionAttributeNames={"#status": "status"},
+            IndexName="listed",
+        ),
+    ]
+    counted.batch_get_item(RequestItems={TABLE: {"Keys": [KEY, {**KEY, "sk": {"S": "c"}}, gone]}})
 
     billed = [made.billed["read_units"] for made in recorder.calls]
     assert billed == [1, 0.5, 3, 1.5, 0.5, 1.5]
