@@ -10,11 +10,11 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from video_jobs import logs, settings
+from video_jobs import destinations, logs, settings
 from video_jobs.aws import clients, secrets
 from video_jobs.aws.consumers import ComesAgainError, consumer
-from video_jobs.notifications import destinations, events, signing
-from video_jobs.notifications.destinations import ForbiddenError
+from video_jobs.destinations import ForbiddenError
+from video_jobs.notifications import events, signing
 from video_jobs.notifications.events import Notification
 from video_jobs.versions import NewerVersionError
 

@@ -1,12 +1,13 @@
 """Requests as an HTTP API hands them over (payload format 2.0), and answers as it takes them."""
 
 import base64
-import json
 import time
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
+
+from video_jobs import jsontext
 
 # What a platform's sender says of itself is worth keeping; what may hold a secret is not (Authorization, cookies).
 _KEPT_HEADERS = (
@@ -82,4 +83,4 @@ class Request:
 
 def json_answer(status: int, body: Mapping[str, Any], *, content_type: str = "application/json") -> dict[str, Any]:
     """An answer in payload format 2.0."""
-    return {"statusCode": status, "headers": {"content-type": content_type}, "body": json.dumps(body)}
+    return {"statusCode": status, "headers": {"content-type": content_type}, "body": jsontext.write(body)}

@@ -1,11 +1,11 @@
 """The log: one JSON object a line, and no credentials in it, whoever's words it quotes."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from video_jobs import jsontext
 from video_jobs.redaction import redacted
 
 
@@ -15,8 +15,8 @@ def logger() -> Logger:
 
 
 def _line(entry: Any) -> str:
-    text = json.dumps(_clean(entry), separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair would cost the line
+    # half a surrogate pair would cost the line, and is not written
+    return jsontext.write(_clean(entry), separators=(",", ":"), ascii_only=False)
 
 
 def _clean(value: Any) -> Any:

@@ -1,12 +1,13 @@
 """Errors of the API: `application/problem+json` (RFC 9457) with a stable `code` to switch on."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
 
 from video_jobs.nesting import DEEPEST
+from video_jobs.platforms.job_request import reason
 
 CONTENT_TYPE = "application/problem+json"
 MOST_ERRORS = 50
@@ -41,7 +42,7 @@ class Problem(BaseModel):
 
 
 class GatewayMessage(BaseModel):
-    """What API Gateway says in our place, before a request reaches us."""
+    """What API Gateway says in our place, where no function answers."""
 
     message: str
 
@@ -52,6 +53,18 @@ class ProblemError(Exception):
     def __init__(self, status: HTTPStatus, code: str, detail: str, *, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
         self.problem = Problem(title=status.phrase, status=status, code=code, detail=detail, errors=list(errors))
+
+
+def unauthorized() -> ProblemError:
+    return ProblemError(
+        HTTPStatus.UNAUTHORIZED,
+        "unauthorized",
+        "Send one of this deployment's API keys, in x-api-key or as a bearer token in authorization.",
+    )
+
+
+def unavailable(detail: str = "The request could not be handled; try again.") -> ProblemError:
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail)
 
 
 def not_found(what: str) -> ProblemError:
@@ -86,7 +99,7 @@ def invalid(errors: Sequence[dict[str, Any]], *, tags: Collection[str] = ()) -> 
     """
     said = errors[:MOST_ERRORS]
     fields = [
-        FieldError(field=".".join(_place(error["loc"], tags)), message=message(error)) for error in map(_plain, said)
+        FieldError(field=".".join(_place(error["loc"], tags)), message=reason(error)) for error in map(_plain, said)
     ]
     return unfit(fields)
 
@@ -97,12 +110,6 @@ def unfit(fields: Sequence[FieldError]) -> ProblemError:
     return ProblemError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", f"The request does not fit: see {places}.", errors=fields
     )
-
-
-def message(error: Mapping[str, Any]) -> str:
-    """What one of pydantic's errors says, without the words that it puts in front of ours."""
-    said: str = error["msg"]
-    return said.removeprefix("Value error, ") if error.get("type") == "value_error" else said
 
 
 def _plain(error: dict[str, Any]) -> dict[str, Any]:

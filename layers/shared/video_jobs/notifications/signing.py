@@ -12,14 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from functools import cache
 from http.client import HTTPConnection, HTTPException
 from threading import Event, Timer
 
-from video_jobs.notifications import destinations
-from video_jobs.notifications.destinations import Destination, Resolve
+from video_jobs import destinations, waits
+from video_jobs.destinations import Destination, Resolve
 
 CONNECT_SECONDS = 5.0
 """For each address of the receiver, and for what it says at the beginning."""
@@ -74,14 +73,7 @@ def key_of(secret: str) -> bytes:
 
 def seconds_asked(retry_after: str | None, *, now: datetime) -> float:
     """How long a `Retry-After` asks to wait, which has seconds or a date; 0 if it is neither."""
-    text = (retry_after or "").strip()
-    if text.isascii() and text.isdecimal():
-        return float(text)
-    try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    return max(((until if until.tzinfo else until.replace(tzinfo=UTC)) - now).total_seconds(), 0.0)
+    return waits.retry_after(retry_after, now=now) or 0.0
 
 
 def post(

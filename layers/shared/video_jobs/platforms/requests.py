@@ -1,4 +1,4 @@
-"""What `POST /jobs` takes: one platform's request or another's, which `provider` tells."""
+"""What `POST /jobs` takes: one platform's request or another's, as `provider` says."""
 
 from typing import Annotated, get_args
 

@@ -3,19 +3,18 @@
 Not the platforms' SDKs: what each lacks stands in docs/decisions.md.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import urllib3
 
-from video_jobs import jsontext, settings
+from video_jobs import jsontext, settings, waits
 from video_jobs.aws import secrets
-from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
+from video_jobs.aws.errors import AwsUnavailableError, is_aws_error
 from video_jobs.jobs.model import JobError
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 
 if TYPE_CHECKING:
     from video_jobs.forms import FormFile
@@ -39,14 +38,7 @@ class Answer:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, from HTTP's own header: it has them as such, or a date."""
-    value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdecimal():
-        return float(value)
-    try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(((until if until.tzinfo else until.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds(), 0.0)
+    return waits.retry_after(headers.get("retry-after"), now=datetime.now(UTC))
 
 
 def _undocumented(_body: Mapping[str, Any]) -> JobError | None:
@@ -87,8 +79,9 @@ class RestClient:
     ) -> Answer:
         """Send a JSON body, or a form's fields as multipart/form-data, or neither.
 
-        Raises TransientError for what passes: no connection, no answer in time, 429, 5xx, success that is not JSON; and
-        RefusedByPlatformError for a 429 or 5xx whose body names an error that does not pass.
+        Raises TransientError for what passes: no connection, no answer in time, 429, 5xx, success that is not JSON;
+        RefusedByPlatformError for a 429 or 5xx whose body names an error that does not pass; and AwsUnavailableError
+        if AWS keeps us from asking.
         """
         answer = self._send(method, path, body, fields, headers, api_key=self._api_key() or "")
         if answer.status == 401 and (newer := self._api_key(newer=True)):
@@ -112,7 +105,7 @@ class RestClient:
             answer = _pool.request(
                 method,
                 settings.setting(self.url_setting) + path,
-                body=None if body is None else json.dumps(body),
+                body=None if body is None else jsontext.write(body),
                 fields=None if fields is None else dict(fields),
                 headers=sent,
                 redirect=False,
@@ -120,27 +113,26 @@ class RestClient:
         except urllib3.exceptions.HTTPError as error:
             raise self.unavailable(f"no answer from {self.platform}: {type(error).__name__}") from None
         if answer.status == 429 or answer.status >= 500:
-            body_of_fault = _json_object(answer.data) or {}
-            raise self.fault(Answer(status=answer.status, body=body_of_fault, headers=answer.headers))
+            raise self.error(Answer(status=answer.status, body=_json_object(answer.data) or {}, headers=answer.headers))
         # what was deleted has nothing to say
         found = {} if method == "DELETE" and not answer.data else _json_object(answer.data)
         if found is None and 200 <= answer.status < 300:
             raise self.unavailable(f"{self.platform} answered {answer.status} with something that is not JSON")
         return Answer(status=answer.status, body=found or {}, headers=answer.headers)
 
-    def fault(self, answer: Answer) -> TransientError | RefusedByPlatformError:
-        """What a status that means a fault that passes comes to: a documented error in its body knows better."""
+    def error(self, answer: Answer) -> TransientError | RefusedByPlatformError:
+        """What a status comes to that means an error that passes: a documented error in its body knows better."""
         wait = self.wait(answer.headers)
-        error = self.documented(answer.body)
-        if error is None:
+        known = self.documented(answer.body)
+        if known is None:
             return self.unavailable(f"{self.platform} answered {answer.status}", wait=wait, status=answer.status)
-        if error.code not in self.passing:
-            return RefusedByPlatformError(error, status=answer.status, body=answer.body)
-        rate_limited = answer.status == 429 or error.code == "too_many_requests"
-        return TransientError(error, wait_seconds=wait, status=answer.status, rate_limited=rate_limited)
+        if known.code not in self.passing:
+            return RefusedByPlatformError(known, status=answer.status, body=answer.body)
+        rate_limited = answer.status == 429 or known.code == "too_many_requests"
+        return TransientError(known, wait_seconds=wait, status=answer.status, rate_limited=rate_limited)
 
     def unavailable(self, message: str, *, wait: float | None = None, status: int | None = None) -> TransientError:
-        """A fault that passes, with the error that a step gets once its attempts are used up."""
+        """An error that passes, with the error that a step gets once its attempts are used up."""
         error = JobError(
             code="platform_unavailable",
             message=message,
@@ -153,12 +145,15 @@ class RestClient:
     def _api_key(self, *, newer: bool = False) -> str | None:
         """The API key; with `newer` as it is now, or None if it was read a moment ago.
 
-        Raises TransientError if there is none that an HTTP header can hold. Nothing of it is ever in a message.
+        Raises TransientError if there is none that an HTTP header can hold, and AwsUnavailableError if AWS does not
+        answer. Nothing of it is ever in a message.
         """
         try:
             read = secrets.newer_values if newer else secrets.values
             values = read(self.secret_setting)
         except secrets.SecretUnavailableError as error:
+            if is_aws_error(error):
+                raise AwsUnavailableError(str(error)) from error
             raise self._not_configured(str(error)) from None
         if values is None:
             return None
@@ -181,7 +176,7 @@ class RestClient:
 
 def _json_object(data: bytes) -> dict[str, Any] | None:
     try:
-        found = jsontext.read(data)
+        found = jsontext.read_answer(data)
     except jsontext.NotJsonError:
         return None
     return found if isinstance(found, dict) else None

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
+from video_jobs import waits
 from video_jobs.platforms.apivideo import errors
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.platforms.rest import Answer, RestClient, retry_after
 
 
@@ -23,10 +24,10 @@ def wait(headers: Mapping[str, str]) -> float | None:
 
     Every answer has the header, a server error's too: it means something only where no request is left.
     """
-    seconds = headers.get("x-ratelimit-retry-after", "").strip()
-    if headers.get("x-ratelimit-remaining", "0").strip() != "0" or not (seconds.isascii() and seconds.isdecimal()):
+    seconds = waits.seconds(headers.get("x-ratelimit-retry-after"))
+    if headers.get("x-ratelimit-remaining", "0").strip() != "0" or seconds is None:
         return retry_after(headers)
-    return float(seconds)
+    return seconds
 
 
 _rest = RestClient(
@@ -57,6 +58,10 @@ class ApiVideo:
         videos = [video for video in listed if isinstance(video, dict)] if isinstance(listed, list) else []
         return [video for video in videos if _has(video, metadata)]
 
+    def video(self, video_id: str) -> dict[str, Any]:
+        """A video, with its metadata."""
+        return self._call("GET", f"/videos/{quote(video_id, safe='')}", None)
+
     def status(self, video_id: str) -> dict[str, Any]:
         """How a video's source and its encoding stand."""
         return self._call("GET", f"/videos/{quote(video_id, safe='')}/status", None)
@@ -75,8 +80,8 @@ class ApiVideo:
 def _has(video: Mapping[str, Any], metadata: Mapping[str, str]) -> bool:
     """Whether a video has these metadata: a list that is not filtered would be full of other people's."""
     own = video.get("metadata")
-    pairs = own if isinstance(own, list) else []
-    return all({"key": key, "value": value} in pairs for key, value in metadata.items())
+    pairs = [pair for pair in own if isinstance(pair, dict)] if isinstance(own, list) else []
+    return all(any((pair.get("key"), pair.get("value")) == ours for pair in pairs) for ours in metadata.items())
 
 
 def _refusal(answer: Answer) -> RefusedByPlatformError:

@@ -1,33 +1,33 @@
-"""The second step: api.video encodes a video, and tells each rendition when it is done.
+"""The second step: api.video encodes a video, and calls back when a rendition is done.
 
-No callback says that all are done, and none that one has failed: callbacks say when to ask `GET /videos/{id}/status`,
-which knows (page "Video status & details"). An MP4 of the source's quality and an HLS rendition of every quality from
-240p up to it make five callbacks for a source of 720p, in any order.
+No callback says that all are done, and none that one has failed: callbacks are hints when to ask
+`GET /videos/{id}/status`, which knows (page "Video status & details"). An MP4 of the source's quality and an HLS
+rendition of every quality from 240p up to it make five callbacks for a source of 720p, in any order.
 """
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from video_jobs.platforms.errors import RefusedByPlatformError
+from video_jobs import clock, jsontext
 from video_jobs.jobs.model import (
-    PollResult,
+    Hint,
     Ignored,
     Job,
-    Hint,
+    PollResult,
     Step,
     StepEnd,
     StepFailed,
     StepRunning,
     StepSucceeded,
     Submitted,
-    now,
 )
-from video_jobs.platforms.apivideo import errors
+from video_jobs.platforms.apivideo import errors, signature
 from video_jobs.platforms.apivideo.payloads import QUALITY_COMPLETED, Event
+from video_jobs.platforms.apivideo.upload import JOB_KEY
+from video_jobs.platforms.callback import Callback
+from video_jobs.platforms.errors import RefusedByPlatformError
 
 if TYPE_CHECKING:
     from video_jobs.platforms.apivideo.client import ApiVideo
@@ -36,7 +36,7 @@ STEP = "encoding"
 LADDER = (240, 360, 480, 720, 1080, 2160)
 """The heights that HLS is encoded in, up to the source's."""
 
-PATIENCE = timedelta(minutes=5)
+PATIENCE_SECONDS = 300
 """How long after the last callback a rendition is waited for that no status lists."""
 LARGEST_STATUS = 64 * 1024
 """Bytes."""
@@ -50,7 +50,7 @@ _HEIGHT = re.compile(r"([0-9]{1,5})p")
 
 
 def decide(event: Event) -> Hint | Ignored:
-    """What an event means: only that a rendition is encoded is news."""
+    """What an event means: only that a rendition is encoded says something about a step."""
     if event.event_type != QUALITY_COMPLETED or event.video_id is None:
         return Ignored(event_type=event.event_type, ref=event.video_id)
     return Hint(
@@ -62,30 +62,39 @@ def decide(event: Event) -> Hint | Ignored:
     )
 
 
+CALLBACK = Callback(
+    name="apivideo/encoding_quality_completed",
+    payload=Event,
+    decide=decide,
+    secret="APIVIDEO_SECRET",  # noqa: S106 (a variable's name)
+    verify=signature.verify,
+)
+CALLBACK_EXPECTED = True
+
+
 def submit(client: "ApiVideo", job: Job, *, callback_url: str) -> Submitted:
     """There is nothing to ask for: the upload has set the encoding off."""
     upload = job.steps.get("upload")
     made = upload.result.get("video_id") if upload and upload.result else None
-    # of a job that a callback made there is nothing but the id that the callback named
-    video_id = made or job.request.media_id or next(iter(job.refs), None)
+    video_id = made or job.request.media_id
     if not video_id:
         raise ValueError(f"job {job.job_id} has no video yet")
     return Submitted(platform_job_id=video_id, refs=() if made else (video_id,))
 
 
-# --- What has been told --------------------------------------------------------------------------------------------
+# --- What callbacks say --------------------------------------------------------------------------------------------
 
 
 def hinted(client: "ApiVideo", job: Job, step: Step) -> StepRunning | PollResult:
-    """Count what callbacks have told; ask api.video once nothing more is to come."""
+    """Count what callbacks have said; ask api.video once nothing more is to come."""
     seen = _seen(step)
-    if _all_told(step, seen):
-        return check(client, job, step)
+    if _all_encoded(step, seen):
+        return poll(client, job, step)
     result = {"video_id": step.platform_job_id, "playable": True, **({"status": seen.body} if seen.body else {})}
-    return StepRunning(progress=_told_so_far(step, seen), platform_status="encoding", result=result)
+    return StepRunning(progress=_encoded_so_far(step, seen), platform_status="encoding", result=result)
 
 
-def _all_told(step: Step, seen: "Status") -> bool:
+def _all_encoded(step: Step, seen: "Status") -> bool:
     expected = _expected(step, seen)
     return bool(expected) and expected <= _done(step, seen)
 
@@ -95,18 +104,17 @@ def _is_final(step: Step) -> bool:
 
     Not at once: it may lag behind. But the ladder is api.video's, and it may leave a rung out.
     """
-    return step.hinted_at is None or now() - datetime.fromisoformat(step.hinted_at) > PATIENCE
+    return step.hinted_at is None or clock.after(step.hinted_at, PATIENCE_SECONDS) < clock.now()
 
 
-def _told_so_far(step: Step, seen: "Status") -> float | None:
+def _encoded_so_far(step: Step, seen: "Status") -> float | None:
     expected = _expected(step, seen)
     return _forward(step, len(expected & _done(step, seen)), len(expected))
 
 
 def _expected(step: Step, seen: "Status") -> set[str]:
     """The renditions there will be: by the MP4's quality, else by the status as it was last seen; none if unknown."""
-    told = step.hints
-    for part in told:
+    for part in step.hints:
         encoding, _, quality = part.partition(" ")
         if encoding == "mp4" and (height := _HEIGHT.fullmatch(quality)):
             # below 240p there is 240p (inferred)
@@ -192,17 +200,32 @@ def read(body: Mapping[str, Any]) -> Status:
 
 
 def poll(client: "ApiVideo", job: Job, step: Step) -> StepRunning | PollResult:
-    """How the encoding stands, by api.video's own word."""
-    if step.platform_job_id is None:
+    """How the encoding stands, by api.video's own word; for work that was started elsewhere also whose it is."""
+    video_id = step.platform_job_id
+    if video_id is None:
         return StepRunning()
     try:
-        status = read(client.status(step.platform_job_id))
+        owner = None if job.confirmed else _owner(client.video(video_id))
+        status = read(client.status(video_id))
     except RefusedByPlatformError as refusal:
-        if refusal.status != 404:
+        if refusal.status != 404 or refusal.error.code == errors.UNRECOGNIZED_REQUEST.code:
             raise  # about us, not about the video: it is asked after again
-        return PollResult(end=StepFailed(error=refusal.error, result=step.result or {}), body={"message": str(refusal)})
-    result = {"video_id": step.platform_job_id, "playable": status.playable, "status": _kept(status.body)}
-    if status.ended and (_all_told(step, status) or _is_final(step)):
+        error = errors.NOT_FOUND.with_message(refusal.error.message)
+        return PollResult(end=StepFailed(error=error, result=step.result or {}), body={"message": error.message})
+    return replace(_meaning(video_id, status, step), owner=owner)
+
+
+def _owner(video: Mapping[str, Any]) -> str | None:
+    """The job that a video's metadata name: its upload put it there."""
+    metadata = video.get("metadata")
+    pairs = [pair for pair in metadata if isinstance(pair, dict)] if isinstance(metadata, list) else []
+    return next((_text(pair, "value") for pair in pairs if pair.get("key") == JOB_KEY), None) or None
+
+
+def _meaning(video_id: str, status: Status, step: Step) -> StepRunning | PollResult:
+    """What a status means, beside what callbacks have said."""
+    result = {"video_id": video_id, "playable": status.playable, "status": _kept(status.body)}
+    if status.ended and (_all_encoded(step, status) or _is_final(step)):
         end = _end(status, result)
         word = _ENCODED if isinstance(end, StepSucceeded) else "failed"
         return PollResult(end=end, body=status.body, platform_status=word)
@@ -211,7 +234,7 @@ def poll(client: "ApiVideo", job: Job, step: Step) -> StepRunning | PollResult:
         progress=_forward(step, ended, len(status.renditions)),
         platform_status=status.word,
         result=result | {"playable": status.playable or bool(step.hints)},
-        soon=status.ended or _all_told(step, status),  # it lags behind its own callbacks
+        soon=status.ended or _all_encoded(step, status),  # it lags behind its own callbacks
     )
 
 
@@ -228,14 +251,14 @@ def _kept(body: Mapping[str, Any]) -> dict[str, Any]:
 
     What may be long are the lists of a progressive upload's parts: of 30 GB in pieces of 5 MB, 6,000.
     """
-    if len(json.dumps(body)) <= LARGEST_STATUS:
+    if len(jsontext.write(body)) <= LARGEST_STATUS:
         return dict(body)
     ingest = _part(body, "ingest")
     return {**body, "ingest": {name: value for name, value in ingest.items() if name not in _PARTS}}
 
 
 def _seen(step: Step) -> Status:
-    """The status as a check has last seen it."""
+    """The status as a poll has last seen it."""
     return read(_part(step.result or {}, "status"))
 
 
@@ -245,5 +268,9 @@ def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _word(body: Mapping[str, Any], name: str) -> str:
+    return _text(body, name).lower()
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
     found = body.get(name)
-    return found.strip().lower() if isinstance(found, str) else ""
+    return found.strip() if isinstance(found, str) else ""

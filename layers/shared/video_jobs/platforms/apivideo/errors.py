@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from video_jobs.jobs import model
 from video_jobs.jobs.model import JobError
 
 
@@ -31,7 +32,7 @@ class KnownError:
 
 
 NOT_FOUND = KnownError(
-    code="not_found",
+    code=model.NOT_FOUND,
     types=("resource-not-found",),
     titles=("The requested resource",),
     cause="api.video does not know the video: it was deleted, or is of another project or environment",
@@ -49,6 +50,16 @@ ENCODING_FAILED = KnownError(
     cause="api.video could not encode the video in any quality: the file is broken, or no video",
     action="Check that the source plays, encode it anew, then create a new job",
     retryable=False,
+)
+
+UNRECOGNIZED_REQUEST = KnownError(
+    code="unrecognized_request",
+    types=("unrecognized-request-url", "method-not-allowed"),  # inferred: the page has the titles alone
+    titles=("Unrecognized request URL", "Method is not allowed"),
+    statuses=(405,),
+    cause="There is no api.video at the address that the stack calls",
+    action="Check the stack's parameter ApiVideoUrl, then retry",
+    retryable=True,
 )
 
 REFUSALS = (
@@ -93,15 +104,7 @@ REFUSALS = (
         retryable=False,
     ),
     NOT_FOUND,
-    KnownError(
-        code="unrecognized_request",
-        types=("unrecognized-request-url", "method-not-allowed"),  # inferred: the page has the titles alone
-        titles=("Unrecognized request URL", "Method is not allowed"),
-        statuses=(405,),
-        cause="There is no api.video at the address that the stack calls",
-        action="Check the stack's parameter ApiVideoUrl, then retry",
-        retryable=True,
-    ),
+    UNRECOGNIZED_REQUEST,
     KnownError(
         code="invalid_api_key",
         types=("authentication-",),

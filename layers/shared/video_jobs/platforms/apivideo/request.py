@@ -4,9 +4,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from video_jobs.api.requests import JobRequest
 from video_jobs.jobs.model import Job
 from video_jobs.platforms.apivideo.plan import STEPS, Options, StepName, plan
+from video_jobs.platforms.job_request import JobRequest
 
 
 class ApiVideoJobRequest(JobRequest):

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 
 from video_jobs.aws import secrets
-from video_jobs.platforms.errors import RejectedError
 from video_jobs.http import MalformedBodyError, Request
+from video_jobs.proof import RejectedError
 
 WEBHOOK = "webhook_"
 """How the ids of webhooks begin, which are the names of their secrets in the platform's secret."""
@@ -19,17 +19,21 @@ WEBHOOK = "webhook_"
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 
 
-def check(webhook_id: str | None, signature: str | None, body: bytes, *, secrets_of: Mapping[str, str]) -> None:
-    """Whether the webhook has signed this body. `secrets_of`: all webhooks' secrets, by id. Raises RejectedError."""
+def check(webhook_id: str | None, signature: str | None, body: bytes, *, secrets_of: Mapping[str, str]) -> str:
+    """The signature, if the webhook has signed this body. `secrets_of`: all webhooks' secrets, by id.
+
+    Raises RejectedError.
+    """
     if webhook_id is None or signature is None:
         raise RejectedError("the signature's headers are missing")
     if not _SIGNATURE.fullmatch(signature):
         raise RejectedError("the signature is malformed")
-    # one that nobody has is compared as well, so that the time does not tell which webhooks there are
+    # one that nobody has is compared as well, so that the time does not give away which webhooks there are
     secret = secrets_of.get(webhook_id, "")
     holds = hmac.compare_digest(signature, made(body, secret))
     if not (holds and secret):
         raise RejectedError("the signature does not hold")
+    return signature
 
 
 def made(body: bytes, secret: str) -> str:
@@ -37,8 +41,8 @@ def made(body: bytes, secret: str) -> str:
     return hmac.digest(secret.encode(), body, "sha256").hex()
 
 
-def verify(request: Request, values: Mapping[str, str]) -> None:
-    """Check a request with the values of the platform's secret.
+def verify(request: Request, values: Mapping[str, str]) -> str:
+    """The signature of a request that holds, with the values of the platform's secret.
 
     Raises RejectedError, or SecretUnavailableError if no webhook's secret is among the values.
     """
@@ -48,7 +52,7 @@ def verify(request: Request, values: Mapping[str, str]) -> None:
         body = request.body
     except MalformedBodyError as error:
         raise RejectedError(str(error)) from None
-    check(
+    return check(
         request.headers.get("x-api-video-webhookid"),
         request.headers.get("x-api-video-signature"),
         body,

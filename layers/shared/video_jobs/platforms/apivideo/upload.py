@@ -1,14 +1,13 @@
 """The first step: api.video makes a video that it fetches from a URL. It has ended when the video has an id."""
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
-from video_jobs.jobs.model import PollResult, Job, Step, StepRunning, StepSucceeded
+from video_jobs.jobs.model import Job, PollResult, Step, StepRunning, StepSucceeded
+from video_jobs.platforms import titles
 from video_jobs.platforms.apivideo.payloads import Id
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 STEP = "upload"
 JOB_KEY = "video_jobs_job"
 SUBMISSION_KEY = "video_jobs_submission"
+CALLBACK_EXPECTED = False
 
 _LONGEST_TITLE = 1024
 _LONGEST_ASSET = 4096
@@ -92,13 +92,9 @@ def _fields(job: Job) -> dict[str, Any]:
     asked = options.model_dump(mode="json", by_alias=True, exclude_none=True)
     ours = {JOB_KEY: job.job_id, SUBMISSION_KEY: job.submission_key(STEP)}
     metadata = [*asked.get("metadata", []), *({"key": key, "value": value} for key, value in ours.items())]
-    return {"title": _title(job), **asked, "source": job.request.source, "metadata": metadata}
-
-
-def _title(job: Job) -> str:
-    """The name of the source's file: api.video requires a title."""
-    parts = urlsplit(job.request.source or "")
-    return (PurePosixPath(unquote(parts.path)).name or parts.hostname or job.job_id)[:_LONGEST_TITLE]
+    # api.video requires a title
+    title = titles.of_source(job.request.source or "", most_bytes=_LONGEST_TITLE, otherwise=job.job_id)
+    return {"title": title, **asked, "source": job.request.source, "metadata": metadata}
 
 
 def _id(video: Mapping[str, Any]) -> str | None:

@@ -3,19 +3,26 @@
 The SDK is imported when it is used: the worker has it in a layer of its own, callbacks have not.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from video_jobs import settings
+from video_jobs import jsontext, settings, waits
 from video_jobs.aws import secrets
-from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
+from video_jobs.aws.errors import AwsUnavailableError, is_aws_error
 from video_jobs.platforms.apsaravideo import errors
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 
-CONNECT_MILLISECONDS = 5_000
-READ_MILLISECONDS = 20_000
+CONNECT_MILLISECONDS = 3_000
+READ_MILLISECONDS = 10_000
+"""A second try makes two calls, and each may be made again with a newer key: together less than a worker may take."""
 
+_WHOLE = re.compile(r"[0-9]{1,15}")
+_SUBMISSION = re.compile(r"[0-9a-f]{50}")
+_JOB_ID = re.compile(r"""job_id\\*["']\s*:\s*\\*["']([\w.-]{1,128})""", re.ASCII)
+"""With whatever quotes, and however often they are escaped."""
 _SECRET = "APSARAVIDEO_SECRET"  # noqa: S105 (a variable's name)
 
 
@@ -33,6 +40,29 @@ class UploadInfo:
         found = self.body.get(name)
         return found.strip() if isinstance(found, str) else ""
 
+    def whole(self, name: str) -> int | None:
+        """A field's number of something, which VOD writes as a text; None if it is none."""
+        found = self.body.get(name)
+        digits = str(found).strip() if isinstance(found, str | int) else ""
+        return int(digits) if _WHOLE.fullmatch(digits) else None
+
+    def says(self, word: str) -> bool:
+        """Whether the upload's UserData, which we have written, has this word in it, however VOD gives it back.
+
+        VOD's page prints texts of JSON in it whose quotes are not escaped, which is no JSON any more.
+        """
+        return word in self._user_data
+
+    @property
+    def owner(self) -> str | None:
+        """The job that its UserData names, if we have written it: then it has a submission's 50 digits, too."""
+        named = _JOB_ID.search(self._user_data)
+        return named[1] if named and _SUBMISSION.search(self._user_data) else None
+
+    @property
+    def _user_data(self) -> str:
+        return str(self.body.get("UserData") or "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadInfos:
@@ -40,13 +70,20 @@ class UploadInfos:
 
     found: tuple[UploadInfo, ...]
     missing: tuple[str, ...]
+    """As VOD lists them."""
+
+    def misses(self, job_id: str) -> bool:
+        """Whether VOD says that it does not know a task: in a list of ids, or as its page prints it, in one of texts of
+        lists of ids (`["['e3e7…']"]`)."""
+        return any(job_id in re.split(r"[\[\]'\",\s]+", listed) for listed in self.missing)
 
 
 class Vod:
     """Calls with our access key.
 
-    Raises TransientError for what passes, and RefusedByPlatformError, with the documented error, for what does not.
-    Nothing is repeated here but what a rotated key had refused: each submission makes a new medium.
+    Raises TransientError for what passes, RefusedByPlatformError, with the documented error, for what does not, and
+    AwsUnavailableError if AWS keeps us from asking. Nothing is repeated here but what a rotated key had refused: each
+    submission makes a new medium.
     """
 
     def upload_media_by_url(self, source: str, **parameters: str | None) -> str | None:
@@ -73,7 +110,14 @@ class Vod:
 
         body = _answer(call)
         listed = [_info(one) for one in body.get("URLUploadInfoList") or ()]
-        return UploadInfos(found=tuple(listed), missing=tuple(body.get("NonExists") or ()))
+        return UploadInfos(found=tuple(listed), missing=tuple(map(str, _list(body.get("NonExists")))))
+
+
+def _list(found: Any) -> list[Any]:
+    """A list, or the one thing that there is instead of it."""
+    if found is None:
+        return []
+    return found if isinstance(found, list) else [found]
 
 
 def encoded(url: str) -> str:
@@ -100,10 +144,15 @@ def _answer(call: Callable[[Any, Any], Any]) -> dict[str, Any]:
 
 
 def _values(read: Callable[[str], dict[str, str] | None]) -> dict[str, str] | None:
-    """The values of the secret; None if they were read anew a moment ago. Raises TransientError if it has none."""
+    """The values of the secret; None if they were read anew a moment ago.
+
+    Raises TransientError if it has none, and AwsUnavailableError if AWS does not answer.
+    """
     try:
         return read(_SECRET)
     except secrets.SecretUnavailableError as error:
+        if is_aws_error(error):
+            raise AwsUnavailableError(str(error)) from error
         raise _not_configured(str(error)) from None
 
 
@@ -116,9 +165,9 @@ def _called(call: Callable[[Any, Any], Any], values: Mapping[str, str]) -> dict[
     )
     sdk = _sdk(*_access_key(values))
     try:
-        body: dict[str, Any] = call(sdk, runtime).body.to_map()
+        body: dict[str, Any] = jsontext.mended(call(sdk, runtime).body.to_map())
     except AlibabaCloudException as error:
-        raise _fault(error) from None
+        raise _meant(error) from None
     except Exception as error:  # the SDK has no class for no connection, no answer in time, or an answer not of VOD
         raise _unavailable(f"no answer from ApsaraVideo VOD: {type(error).__name__}") from None
     return body
@@ -139,15 +188,19 @@ def _sdk(access_key_id: str, access_key_secret: str) -> Any:
     )
 
 
-def _fault(error: Any) -> TransientError | RefusedByPlatformError:
+def _meant(error: Any) -> TransientError | RefusedByPlatformError:
     """What an error of VOD's means. Nothing of the request, which the SDK's own texts may hold, is in it."""
-    said = error.data if isinstance(error.data, dict) else {}
-    code, message, status = str(error.code or ""), str(said.get("Message") or ""), int(error.status_code or 0)
+    said = jsontext.mended(error.data) if isinstance(error.data, dict) else {}
+    code, message, status = (
+        jsontext.mended(str(error.code or "")),
+        str(said.get("Message") or ""),
+        int(error.status_code or 0),
+    )
     if status >= 500 or status == 429 or code.startswith(errors.TRANSIENT):
-        wait = getattr(error, "retry_after", None)  # milliseconds
+        milliseconds = waits.number(str(getattr(error, "retry_after", None)))
         return _unavailable(
             f"VOD answered {status} {code}: {message}",
-            wait=wait / 1000 if wait else None,
+            wait=milliseconds / 1000 if milliseconds else None,
             rate_limited=status == 429 or code.startswith(errors.THROTTLED),
         )
     return RefusedByPlatformError(errors.of_refusal(code, message), status=status)

@@ -7,6 +7,7 @@ can end with VOD prints URLInvalidError alone, so for the others the status deci
 
 from dataclasses import dataclass
 
+from video_jobs.jobs import model
 from video_jobs.jobs.model import JobError
 
 
@@ -39,10 +40,18 @@ UPLOAD_FAILED = KnownError(
     retryable=True,
 )
 NOT_FOUND = KnownError(
-    code="not_found",
+    code=model.NOT_FOUND,
     cause="VOD knows no such upload: it is of another account or region, more than a year old, or was never made",
     action="Check the account and the region of the stack; if the source is to be uploaded, create a job for it",
     retryable=False,
+)
+
+SUBMITTED_ALREADY = KnownError(
+    code="submitted_already",
+    vod=("InvalidParameter.SessionId",),  # that it is refused is documented; the code is inferred
+    cause="VOD was asked for the same upload within the last ten minutes",
+    action="Wait ten minutes, look at the uploads in VOD's console, then retry",
+    retryable=True,
 )
 
 REFUSALS = (
@@ -53,13 +62,7 @@ REFUSALS = (
         action="Check the URL; if it does not end in a file's extension, set options.upload_by_url.file_extension",
         retryable=False,
     ),
-    KnownError(
-        code="submitted_already",
-        vod=("InvalidParameter.SessionId",),  # that it is refused is documented; the code is inferred
-        cause="VOD was asked for the same upload within the last ten minutes",
-        action="Wait ten minutes, look at the uploads in VOD's console, then retry",
-        retryable=True,
-    ),
+    SUBMITTED_ALREADY,
     KnownError(
         code="invalid_access_key",
         vod=("InvalidAccessKeyId", "SignatureDoesNotMatch", "IncompleteSignature", "InvalidCredentials"),
@@ -97,14 +100,15 @@ UNAVAILABLE = KnownError(
 def of_refusal(code: str, message: str) -> JobError:
     """Why VOD refuses a call: the documented error of its code, or a general one that keeps its words."""
     known = (error for error in REFUSALS if code.startswith(error.vod))
-    return next(known, REQUEST_REFUSED).with_message(_words(code, message))
+    return next(known, REQUEST_REFUSED).with_message(words(code, message))
 
 
-def of_upload(status: str, code: str, message: str) -> JobError:
-    """Why an upload has failed: from its status, in upper case, with VOD's words."""
-    fetched = status != "DOWNLOAD_FAIL" and not code.startswith(DOWNLOAD_FAILED.vod)
-    return (UPLOAD_FAILED if fetched else DOWNLOAD_FAILED).with_message(_words(code, message))
+def of_upload(status: str, said: str) -> JobError:
+    """Why an upload has failed: from its status, in upper case, and VOD's words (see `words`)."""
+    fetched = status != "DOWNLOAD_FAIL" and not said.startswith(DOWNLOAD_FAILED.vod)
+    return (UPLOAD_FAILED if fetched else DOWNLOAD_FAILED).with_message(said)
 
 
-def _words(code: str, message: str) -> str:
+def words(code: str, message: str) -> str:
+    """An error's code and its message, as far as VOD says them."""
     return ": ".join(word for word in (code.strip(), message.strip()) if word)

@@ -39,6 +39,9 @@ class Event(BaseModel):
     """The task's. UploadByURLComplete has it always; in most other events it is that of another task."""
     status: Lenient[Annotated[str, Field(max_length=64)]] = Field(default=None, alias="Status")
     """"success" or "fail"; other events have other words, in other case."""
+    error_code: Lenient[Annotated[str, Field(max_length=128)]] = Field(default=None, alias="ErrorCode")
+    error_message: Lenient[str] = Field(default=None, alias="ErrorMessage")
+    """Of an upload that failed, each in its own events only."""
     file_type: Lenient[str] = Field(default=None, alias="FileType")
     """"Stream" where UploadStreamByURL has brought a stream of a video that was there before."""
     video_id: Lenient[Id] = Field(default=None, alias="VideoId")

@@ -1,7 +1,7 @@
 """How VOD proves an HTTP callback: an MD5 over the callback's URL, a time and a key, and not over the body.
 
 `X-VOD-SIGNATURE` is the hexadecimal digits of `md5("<URL>|<X-VOD-TIMESTAMP>|<AuthKey>")` (VOD page "HTTP callback").
-Whoever has seen one callback can send another body with its headers while they are fresh, so a body is only news.
+Whoever has seen one callback can send another body with its headers while they are fresh, so a body is only a hint.
 """
 
 import hashlib
@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 
 from video_jobs import settings
 from video_jobs.aws import secrets
-from video_jobs.platforms.errors import RejectedError
 from video_jobs.http import MalformedBodyError, Request
+from video_jobs.proof import RejectedError
 
 KEYS = "auth_key"
 """How the names of VOD's callback keys begin in the platform's secret: all of them are accepted."""
@@ -24,10 +24,10 @@ _SIGNATURE = re.compile(r"[0-9a-f]{32}")
 
 def check(
     timestamp: str | None, signature: str | None, *, url: str, keys: Collection[str], now: float, tolerance: float
-) -> None:
-    """Whether one of the keys has signed for this URL, in the last, or next, `tolerance` seconds (`now`: since 1970).
+) -> str:
+    """The signature with which one of the keys has signed for this URL, in the last, or next, `tolerance` seconds.
 
-    Raises RejectedError.
+    `now`: seconds since 1970. Raises RejectedError.
     """
     if timestamp is None or signature is None:
         raise RejectedError("the signature's headers are missing")
@@ -35,10 +35,11 @@ def check(
         raise RejectedError("the signature's headers are malformed")
     if abs(now - int(timestamp)) > tolerance:
         raise RejectedError("the signature is not of this time")
-    # each of them, so that the time does not tell which one it was
+    # each of them, so that the time does not give away which one it was
     holds = [hmac.compare_digest(signature, made(url, timestamp, key)) for key in keys]
     if not any(holds):
         raise RejectedError("the signature does not hold")
+    return signature
 
 
 def made(url: str, timestamp: str, key: str) -> str:
@@ -46,8 +47,8 @@ def made(url: str, timestamp: str, key: str) -> str:
     return hashlib.md5(f"{url}|{timestamp}|{key}".encode(), usedforsecurity=False).hexdigest()
 
 
-def verify(request: Request, values: Mapping[str, str]) -> None:
-    """Check a request with the values of the platform's secret.
+def verify(request: Request, values: Mapping[str, str]) -> str:
+    """The signature of a request that holds, with the values of the platform's secret.
 
     Raises RejectedError, or SecretUnavailableError if there is no key among the values.
     """
@@ -56,7 +57,7 @@ def verify(request: Request, values: Mapping[str, str]) -> None:
         _ = request.body  # not covered, but what cannot be read cannot be recorded either
     except MalformedBodyError as error:
         raise RejectedError(str(error)) from None
-    check(
+    return check(
         request.headers.get("x-vod-timestamp"),
         request.headers.get("x-vod-signature"),
         url=_configured_url(request),

@@ -1,11 +1,11 @@
 """The first step: TwelveLabs fetches a URL and makes an asset of it, which any index can take."""
 
-import json
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from video_jobs.jobs.model import PollResult, Job, Step, StepRunning, Submitted
+from video_jobs import jsontext
+from video_jobs.jobs.model import Job, PollResult, Step, StepRunning, Submitted
 from video_jobs.platforms.twelvelabs import errors, statuses, waiting
 from video_jobs.platforms.twelvelabs.waiting import Awaited
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from video_jobs.platforms.twelvelabs.client import TwelveLabs
 
 STEP = "asset"
+CALLBACK_EXPECTED = False
 
 type UserMetadata = dict[str, str | int | FiniteFloat | bool | list[str]]
 """Names and values of one's own (SDK 1.3.6: texts, numbers, booleans and lists of texts)."""
@@ -51,10 +52,10 @@ def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:
 
 def poll(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | PollResult:
     """How the asset stands: since 2026-07-07 one that was made is not ready yet, nor known to be any good."""
-    return waiting.look(ASSET, step, client.asset)
+    return waiting.poll(ASSET, step, client.asset)
 
 
 def form(options: BaseModel) -> dict[str, str]:
     """Options as the fields of a form: what is not given is left out."""
     given = options.model_dump(mode="json", exclude_none=True)
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    return {name: value if isinstance(value, str) else jsontext.write(value) for name, value in given.items()}

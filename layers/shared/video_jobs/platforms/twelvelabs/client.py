@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from video_jobs import waits
 from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.platforms.rest import Answer, RestClient, retry_after
 from video_jobs.platforms.twelvelabs import errors
@@ -26,22 +27,17 @@ def wait(headers: Mapping[str, str]) -> float | None:
     When that is, one edition of the documents has in seconds since 1970 (`X-Ratelimit-Reset`), the other without a
     unit (`X-RateLimit-Request-Reset`): a small number is taken as seconds to wait, a large one as a moment (inferred).
     """
-    milliseconds = _number(headers, "retry-after-ms")
+    milliseconds = waits.number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     asked = retry_after(headers)
     if asked is not None:
         return asked
     for prefix in ("x-ratelimit-request", "x-ratelimit"):
-        reset = _number(headers, f"{prefix}-reset")
-        if reset is not None and not _number(headers, f"{prefix}-remaining"):
+        reset = waits.number(headers.get(f"{prefix}-reset"))
+        if reset is not None and not waits.number(headers.get(f"{prefix}-remaining")):
             return reset if reset < _MOMENTS else max(reset - time.time(), 0.0)
     return None
-
-
-def _number(headers: Mapping[str, str], name: str) -> float | None:
-    value = headers.get(name, "").strip()
-    return float(value) if value.isascii() and value.isdecimal() else None
 
 
 _rest = RestClient(
@@ -106,15 +102,15 @@ class TwelveLabs:
         headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
         answer = _rest.call(method, path, body=body, fields=fields, headers=headers)
         if not answer.ok:
-            raise _fault(answer)
+            raise _error(answer)
         return answer.body
 
 
-def _fault(answer: Answer) -> TransientError | RefusedByPlatformError:
+def _error(answer: Answer) -> TransientError | RefusedByPlatformError:
     if answer.status in _PASSING_STATUSES or errors.code_of(answer.body) in errors.PASSING:
-        return _rest.fault(answer)
-    error = errors.of_refusal(answer.body, status=answer.status)
-    return RefusedByPlatformError(error, status=answer.status, body=answer.body)
+        return _rest.error(answer)
+    refusal = errors.of_refusal(answer.body, status=answer.status)
+    return RefusedByPlatformError(refusal, status=answer.status, body=answer.body)
 
 
 def _part(name: str) -> str:

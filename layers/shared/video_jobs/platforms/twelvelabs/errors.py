@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from video_jobs.jobs import model
 from video_jobs.jobs.model import JobError, safe_words
 
 LONGEST_PARAMETER = 64
@@ -126,6 +127,12 @@ API_KEY_INVALID = KnownError(
     action='Put a new key as "api_key" into the stack\'s secret for TwelveLabs, then retry',
     retryable=True,
 )
+API_NOT_ALLOWED = KnownError(
+    code="api_not_allowed",
+    cause="TwelveLabs does not know this call at the address that the stack calls, or does not allow it",
+    action="Check the stack's parameter TwelveLabsUrl; if it is right, use the plan asset, not task",
+    retryable=False,
+)
 UNAUTHORIZED = KnownError(
     code="unauthorized",
     cause="The API key may not do this, or not with this index or asset",
@@ -161,12 +168,7 @@ GENERAL = (
         action="Change the account's plan, then retry",
         retryable=True,
     ),
-    KnownError(
-        code="api_not_allowed",
-        cause="TwelveLabs does not know this call at the address that the stack calls, or does not allow it",
-        action="Check the stack's parameter TwelveLabsUrl; if it is right, use the plan asset, not task",
-        retryable=False,
-    ),
+    API_NOT_ALLOWED,
     UNAUTHORIZED,
     KnownError(
         code="region_not_allowed",
@@ -213,8 +215,8 @@ REQUEST_REFUSED = KnownError(
     action="Read the message and correct the job's options",
     retryable=False,
 )
-GONE = KnownError(
-    code="gone",
+NOT_FOUND = KnownError(
+    code=model.NOT_FOUND,
     cause="TwelveLabs does not know it any more: it was deleted, or is of another account",
     action="Check whether somebody has deleted it, and whose the API key is; retry to have it made anew",
     retryable=True,

@@ -1,14 +1,14 @@
 """The second step: an index takes an asset.
 
-Whether its end is told to webhooks is not documented. If it is, the event finds this step by the indexed asset's id;
-checks find out the same.
+Whether webhooks are called at its end is not documented. If they are, the event finds this step by the indexed asset's
+id; polls find out the same.
 """
 
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from video_jobs.jobs.model import PollResult, Job, Step, StepRunning, Submitted
+from video_jobs.jobs.model import Job, PollResult, Step, StepRunning, Submitted
 from video_jobs.platforms.twelvelabs import errors, statuses, waiting
 from video_jobs.platforms.twelvelabs.asset import UserMetadata
 from video_jobs.platforms.twelvelabs.payloads import Id
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from video_jobs.platforms.twelvelabs.client import TwelveLabs
 
 STEP = "indexed_asset"
+CALLBACK_EXPECTED = False
 
 INDEXED_ASSET = Awaited(
     name="indexed_asset_id",
@@ -58,7 +59,7 @@ def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:
 def poll(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | PollResult:
     """How the indexed asset stands."""
     index_id = _Asked.model_validate(job.request.options.get(STEP, {})).index_id
-    return waiting.look(INDEXED_ASSET, step, lambda ours: client.indexed_asset(index_id, ours))
+    return waiting.poll(INDEXED_ASSET, step, lambda ours: client.indexed_asset(index_id, ours))
 
 
 def _asset_id(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""The body of TwelveLabs' callbacks: `index.task.*`, `analyze.task.*`, and whatever else an account is told.
+"""The body of TwelveLabs' callbacks: `index.task.*`, `analyze.task.*`, and whatever else an account is called for.
 
 Source: TwelveLabs page "Requirements for processing notifications" (of `index.task.failed` no body is printed), and the
 SDK's types for `analyze.task.*`. Which models have indexed a video is `data.models` today; it was `data.engines`, and

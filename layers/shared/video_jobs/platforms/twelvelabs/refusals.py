@@ -17,7 +17,7 @@ DOCS_URL = "https://docs.twelvelabs.io/api-reference/error-codes"
 
 
 class RefusedRequestError(Exception):
-    """The caller is told this, and nothing else happens."""
+    """The caller is answered this, and nothing else happens."""
 
     def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -97,25 +97,25 @@ def unavailable(message: str, *, wait: float | None = None) -> RefusedRequestErr
     )
 
 
-def passed_on(fault: RefusedByPlatformError | TransientError) -> RefusedRequestError:
+def passed_on(error: RefusedByPlatformError | TransientError) -> RefusedRequestError:
     """What TwelveLabs answered to us, for who asked us. That our key is no good is nothing that they can mend."""
-    if isinstance(fault, TransientError):
-        return _passing(fault)
-    if fault.error.code == errors.API_KEY_INVALID.code:
+    if isinstance(error, TransientError):
+        return _passing(error)
+    if error.error.code == errors.API_KEY_INVALID.code:
         return unavailable("TwelveLabs does not accept the API key of this deployment.")
-    code = errors.code_of(fault.body) or fault.error.code
-    return RefusedRequestError(fault.status, code, errors.message_of(fault.body) or fault.error.message)
+    code = errors.code_of(error.body) or error.error.code
+    return RefusedRequestError(error.status, code, errors.message_of(error.body) or error.error.message)
 
 
-def _passing(fault: TransientError) -> RefusedRequestError:
-    if fault.status == HTTPStatus.TOO_MANY_REQUESTS:
+def _passing(error: TransientError) -> RefusedRequestError:
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
         return RefusedRequestError(
             HTTPStatus.TOO_MANY_REQUESTS,
             "too_many_requests",
             "TwelveLabs' rate limit is used up. Please try again later.",
-            headers=_retry_after(fault.wait_seconds),
+            headers=_retry_after(error.wait_seconds),
         )
-    return unavailable(f"{fault.error.message}. Please try again later.", wait=fault.wait_seconds)
+    return unavailable(f"{error.error.message}. Please try again later.", wait=error.wait_seconds)
 
 
 def _retry_after(wait: float | None) -> dict[str, str]:

@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from video_jobs.api.requests import JobRequest
 from video_jobs.jobs.model import Job
+from video_jobs.platforms.job_request import JobRequest
 from video_jobs.platforms.twelvelabs.payloads import Id
 from video_jobs.platforms.twelvelabs.plan import Options, Plan, StepName, steps
 

@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 
 from video_jobs import settings
 from video_jobs.aws import secrets
-from video_jobs.platforms.errors import RejectedError
 from video_jobs.http import MalformedBodyError, Request
+from video_jobs.proof import RejectedError
 
 WEBHOOK = "webhook"
 """How the names of webhook secrets begin in the platform's secret: all of them are accepted."""
@@ -24,10 +24,10 @@ _MOMENT = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 
 
-def check(header: str | None, body: bytes, *, keys: Collection[str], now: float, tolerance: float) -> None:
-    """Whether one of the keys has signed this body, in the last, or next, `tolerance` seconds (`now`: since 1970).
+def check(header: str | None, body: bytes, *, keys: Collection[str], now: float, tolerance: float) -> str:
+    """The signature with which one of the keys has signed this body, in the last, or next, `tolerance` seconds.
 
-    Raises RejectedError.
+    `now`: seconds since 1970. Raises RejectedError.
     """
     if header is None:
         raise RejectedError("the signature's header is missing")
@@ -35,10 +35,11 @@ def check(header: str | None, body: bytes, *, keys: Collection[str], now: float,
     if abs(now - int(moment)) > tolerance:
         raise RejectedError("the signature is not of this time")
     expected = [made(body, moment, key) for key in keys]  # one for each key, whatever the header holds
-    # each with each, so that the time does not tell which one it was
-    holds = [hmac.compare_digest(given, ours) for ours in expected for given in signatures]
-    if not any(holds):
+    # each with each, so that the time does not give away which one it was
+    holding = [ours for ours in expected for given in signatures if hmac.compare_digest(given, ours)]
+    if not holding:
         raise RejectedError("the signature does not hold")
+    return holding[0]
 
 
 def made(body: bytes, moment: str, key: str) -> str:
@@ -57,8 +58,8 @@ def _parts(header: str) -> tuple[str, list[str]]:
     return moments[0], signatures
 
 
-def verify(request: Request, values: Mapping[str, str]) -> None:
-    """Check a request with the values of the platform's secret.
+def verify(request: Request, values: Mapping[str, str]) -> str:
+    """The signature of a request that holds, with the values of the platform's secret.
 
     Raises RejectedError, or SecretUnavailableError if no webhook's secret is among the values.
     """
@@ -67,7 +68,7 @@ def verify(request: Request, values: Mapping[str, str]) -> None:
         body = request.body
     except MalformedBodyError as error:
         raise RejectedError(str(error)) from None
-    check(
+    return check(
         request.headers.get("tl-signature"),
         body,
         keys=keys,

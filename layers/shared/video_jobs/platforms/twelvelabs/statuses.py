@@ -24,7 +24,7 @@ PROGRESS: Mapping[str, float] = {
     "processing": 0.5,
     "indexing": 0.5,
 }
-"""How far something is, 0 to 1. Ours, after the order of the words: TwelveLabs tells no fraction."""
+"""How far something is, 0 to 1. Ours, after the order of the words: TwelveLabs has no fraction."""
 
 
 def word(body: Mapping[str, Any]) -> str | None:

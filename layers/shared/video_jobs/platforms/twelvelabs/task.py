@@ -1,20 +1,25 @@
 """The one step of the older plan: TwelveLabs fetches a URL and indexes it. TwelveLabs will remove it.
 
-Its end is told to the account's webhooks, by the task's id alone: which video came of it, and why none did, only the
-task itself says.
+TwelveLabs calls the account's webhooks at its end, with the task's id alone: which video came of it, and why none did,
+only the task itself says.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from video_jobs.jobs.model import PollResult, Ignored, Job, Hint, Step, StepFailed, StepRunning, Submitted
-from video_jobs.platforms.twelvelabs import errors, statuses, waiting
+from video_jobs.jobs.model import Hint, Ignored, Job, PollResult, Step, StepFailed, StepRunning, Submitted
+from video_jobs.platforms.callback import Callback
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
+from video_jobs.platforms.twelvelabs import errors, signature, statuses, waiting
 from video_jobs.platforms.twelvelabs.asset import UserMetadata, form
 from video_jobs.platforms.twelvelabs.payloads import FAILED, READY, Event, Id
 from video_jobs.platforms.twelvelabs.waiting import Awaited
 
 if TYPE_CHECKING:
+    from video_jobs.forms import FormFile
     from video_jobs.platforms.twelvelabs.client import TwelveLabs
 
 STEP = "task"
@@ -45,7 +50,7 @@ class _Asked(TaskOptions):
 
 
 def decide(event: Event) -> Hint | Ignored:
-    """What an event means: the end of an index task is news, and all else nobody waits for.
+    """What an event means: an index task has ended, well or badly; all else nobody waits for.
 
     The task may as well be an indexed asset: an id that a job has is known by the step that brought it.
     """
@@ -57,6 +62,16 @@ def decide(event: Event) -> Hint | Ignored:
     return Hint(ref=task.id, step=STEP, part="status", word=word, good=good, identity=event.id)
 
 
+CALLBACK = Callback(
+    name="twelvelabs/index_task",
+    payload=Event,
+    decide=decide,
+    secret="TWELVELABS_SECRET",  # noqa: S106 (a variable's name)
+    verify=signature.verify,
+)
+CALLBACK_EXPECTED = True
+
+
 def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted | PollResult:
     """Ask TwelveLabs to fetch and index the source. It knows no idempotency key: asked twice, it indexes twice.
 
@@ -64,18 +79,51 @@ def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted | 
     """
     if job.request.source is None:
         return PollResult(end=StepFailed(error=errors.FILE_NOT_KEPT.with_message("the file was not kept")), body={})
-    answer = client.create_task({"video_url": job.request.source, **asked(job)})
-    task_id = waiting.named(answer, "_id")
-    if task_id is None:
-        raise client.unusable("TwelveLabs has made a task, and does not say its id")
-    return Submitted(platform_job_id=task_id, platform_status=statuses.word(answer), refs=(task_id,))
+    return _accepted(client, client.create_task({"video_url": job.request.source, **_asked(job)}))
 
 
-def asked(job: Job) -> dict[str, str]:
+def _asked(job: Job) -> dict[str, str]:
     """The fields of the form that asks for the task, but for the video."""
     return form(_Asked.model_validate(job.request.options.get(STEP, {})))
 
 
+def _accepted(client: "TwelveLabs", answer: Mapping[str, Any]) -> Submitted:
+    """What TwelveLabs says of a task that it has made: its video's id, too, if it is there already."""
+    task_id = waiting.named(answer, "_id")
+    if task_id is None:
+        raise client.unusable("TwelveLabs has made a task, and does not say its id")
+    video_id = waiting.named(answer, "video_id")
+    result = {"task_id": task_id} | ({"video_id": video_id} if video_id else {})
+    return Submitted(platform_job_id=task_id, platform_status=statuses.word(answer), refs=(task_id,), result=result)
+
+
 def poll(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | PollResult:
-    """How the task stands. The video's id is in the result as soon as TwelveLabs tells it."""
-    return waiting.look(TASK, step, client.task)
+    """How the task stands. The video's id is in the result as soon as TwelveLabs names it."""
+    return waiting.poll(TASK, step, client.task)
+
+
+@dataclass(kw_only=True)
+class TaskOfFile:
+    """The step, for a file that came with a request: it goes on to TwelveLabs in the same request, and is kept nowhere.
+
+    So there is one try: what would pass for a URL is final. `error` is what TwelveLabs said, for who sent the file.
+    """
+
+    file: "FormFile"
+    error: TransientError | RefusedByPlatformError | None = field(default=None, init=False)
+    CALLBACK_EXPECTED: bool = CALLBACK_EXPECTED
+
+    def submit(self, client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:  # noqa: ARG002 (every step is asked in the same way)
+        """Hand the file over."""
+        try:
+            return _accepted(client, client.upload_task(_asked(job), self.file))
+        except RefusedByPlatformError as refusal:
+            self.error = refusal
+            raise
+        except TransientError as error:
+            self.error = error
+            raise RefusedByPlatformError(error.error, status=error.status or 503) from error
+
+    def poll(self, client: "TwelveLabs", job: Job, step: Step) -> StepRunning | PollResult:
+        """As that of a URL."""
+        return poll(client, job, step)

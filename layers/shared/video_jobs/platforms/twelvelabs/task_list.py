@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from video_jobs.jobs.model import Job, timestamp
+from video_jobs import clock
+from video_jobs.jobs.model import Job
 from video_jobs.platforms.twelvelabs import refusals, task_view
 
 LARGEST_PAGE = 50
@@ -47,7 +48,7 @@ class Wanted:
         since = self.since.get("created_at")
         if since is None:
             return None
-        return timestamp(since), timestamp(since.replace(hour=23, minute=59, second=59, microsecond=999_000))
+        return _text(since), _text(since.replace(hour=23, minute=59, second=59, microsecond=999_000))
 
 
 def read(query: Query) -> Wanted:
@@ -91,6 +92,10 @@ def _suits(row: Row, wanted: Wanted) -> bool:
         and all(about.get(name) == number for name, number in wanted.measures.items())
         and all(_is_of_that_day_since(row[name], moment) for name, moment in wanted.since.items())
     )
+
+
+def _text(moment: datetime) -> str:
+    return clock.iso(int(moment.timestamp() * clock.SECOND))
 
 
 def _is_of_that_day_since(stored: str, moment: datetime) -> bool:

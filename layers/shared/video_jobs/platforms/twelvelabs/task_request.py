@@ -1,7 +1,6 @@
 """What `POST /tasks` takes, as TwelveLabs does: a form, or the same as JSON (inferred)."""
 
 import hashlib
-import json
 import os
 import time
 from dataclasses import dataclass
@@ -9,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from video_jobs import forms, jsontext
-from video_jobs.api import problems
-from video_jobs.api.requests import SourceUrl
+from video_jobs import clock, forms, jsontext
 from video_jobs.forms import FormFile
-from video_jobs.jobs.model import Job, JobStatus, RetryPolicy, Step, StepStatus, now, timestamp
+from video_jobs.jobs import transitions
+from video_jobs.jobs.model import Job, Request, RetryPolicy
+from video_jobs.platforms.job_request import SourceUrl, reason
 from video_jobs.platforms.twelvelabs import refusals
 from video_jobs.platforms.twelvelabs.payloads import Id
 from video_jobs.platforms.twelvelabs.task import STEP, TaskOptions
@@ -46,20 +45,13 @@ class TaskRequest:
         """The job that this asks for. One of a file has one attempt: nobody has the file for another one."""
         retry = RetryPolicy(max_attempts=1) if self.file else RetryPolicy()
         options = self.fields.model_dump(mode="json", exclude_none=True, exclude={"video_url"})
-        created = timestamp(now())
-        return Job(
-            job_id=job_id,
-            provider="twelvelabs",
-            status=JobStatus.PENDING,
+        asked = Request(
             source=self.fields.video_url,
-            plan=(STEP,),
-            steps={STEP: Step(status=StepStatus.QUEUED, attempt_limit=retry.max_attempts)},
             options={STEP: options},
             retry=retry,
-            request_digest=hashlib.sha256(self.fields.model_dump_json(exclude_none=True).encode()).hexdigest(),
-            created_at=created,
-            updated_at=created,
+            digest=hashlib.sha256(self.fields.model_dump_json(exclude_none=True).encode()).hexdigest(),
         )
+        return transitions.created(job_id, "twelvelabs", (STEP,), asked, now=clock.now())
 
 
 def new_id(idempotency_key: str | None = None) -> str:
@@ -86,7 +78,7 @@ def read(content_type: str, body: bytes) -> TaskRequest:
         raise refusals.parameter_not_provided("video_url")
     if fields.video_url is not None and file is not None:
         raise refusals.parameter_invalid("video_file", "Send either it or video_url.")
-    if len(json.dumps(fields.user_metadata)) > LARGEST_METADATA:
+    if len(jsontext.write(fields.user_metadata)) > LARGEST_METADATA:
         raise refusals.parameter_invalid("user_metadata", f"It may have {LARGEST_METADATA} bytes.")
     return TaskRequest(fields=fields, file=file)
 
@@ -152,5 +144,5 @@ def _refusal(error: ValidationError) -> refusals.RefusedRequestError:
         case "extra_forbidden":
             return refusals.parameter_unknown(name)
         case _:
-            said = problems.message(first)
+            said = reason(first)
             return refusals.parameter_invalid(name, f"{said[:1].upper()}{said[1:]}.")

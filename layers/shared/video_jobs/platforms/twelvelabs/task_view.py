@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from video_jobs import clock
 from video_jobs.jobs.model import Job, JobStatus
 from video_jobs.platforms.twelvelabs.task import STEP
 
@@ -15,7 +16,7 @@ def status(job: Job) -> str:
     """TwelveLabs' word for how the task stands.
 
     Until TwelveLabs has taken it, it is `uploading`, which comes before all other words, so that none goes back; then
-    `validating`, which comes next, until a check has asked (both inferred). It is ready or failed once the job has
+    `validating`, which comes next, until a poll has asked (both inferred). It is ready or failed once the job has
     ended, so that what is shown as ready can be deleted.
     """
     match job.status:
@@ -40,8 +41,8 @@ def listed(job: Job) -> dict[str, Any]:
     }
     return {
         "_id": job.job_id,
-        "created_at": job.created_at,
-        "updated_at": job.updated_at,
+        "created_at": clock.iso(job.created_at),
+        "updated_at": clock.iso(job.updated_at),
         "status": status(job),
         **{name: value for name, value in known.items() if value is not None},
         "system_metadata": measures(result),

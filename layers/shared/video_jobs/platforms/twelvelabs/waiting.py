@@ -1,18 +1,18 @@
 """What the steps have in common: asking TwelveLabs until something is ready or has failed.
 
-The SDK's `wait_for_done` does so in a loop that has no end of its own. Here each turn is a check of the worker, the
-first after 5 seconds (`CheckIntervalSeconds`), and what it finds is noted as the step's progress.
+The SDK's `wait_for_done` does so in a loop that has no end of its own. Here each turn is a poll of the worker, and
+what it finds is noted as the step's progress.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from video_jobs.platforms.errors import RefusedByPlatformError
+from video_jobs import jsontext
 from video_jobs.jobs.model import PollResult, Step, StepEnd, StepFailed, StepRunning, StepStatus, StepSucceeded
+from video_jobs.platforms.errors import RefusedByPlatformError
 from video_jobs.platforms.twelvelabs import errors, statuses
 from video_jobs.platforms.twelvelabs.errors import KnownError
 from video_jobs.platforms.twelvelabs.payloads import Id
@@ -39,10 +39,10 @@ class Awaited:
     """What a failure is if its reason is no documented code."""
 
 
-def look(awaited: Awaited, step: Step, ask: Callable[[str], dict[str, Any]]) -> StepRunning | PollResult:
+def poll(awaited: Awaited, step: Step, ask: Callable[[str], dict[str, Any]]) -> StepRunning | PollResult:
     """How the step's task, asset or indexed asset stands. One that TwelveLabs does not know has failed.
 
-    An end that a callback has told, and that the status does not show yet, is near.
+    An end that a callback has named, and that the status does not show yet, is near.
     """
     ours = step.platform_job_id
     if ours is None:
@@ -50,9 +50,9 @@ def look(awaited: Awaited, step: Step, ask: Callable[[str], dict[str, Any]]) -> 
     try:
         body = ask(ours)
     except RefusedByPlatformError as refusal:
-        if refusal.status != 404:
+        if refusal.status != 404 or refusal.error.code == errors.API_NOT_ALLOWED.code:
             raise  # about us, not about what was asked for: it is asked for again
-        gone = StepFailed(error=errors.GONE.with_message(refusal.error.message))
+        gone = StepFailed(error=errors.NOT_FOUND.with_message(refusal.error.message))
         return PollResult(end=gone, body={"message": refusal.error.message, "http_status": 404})
     word = statuses.word(body)
     result = {awaited.name: ours, **_kept(body, awaited.fields)}
@@ -62,7 +62,7 @@ def look(awaited: Awaited, step: Step, ask: Callable[[str], dict[str, Any]]) -> 
         progress=statuses.progress(word),
         platform_status=word,
         result=result,
-        soon=bool(step.hints),  # only ends are told
+        soon=bool(step.hints),  # there are callbacks of ends only
     )
 
 
@@ -89,4 +89,4 @@ def named(body: Mapping[str, Any], field: str) -> str | None:
 def _kept(body: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
     """The fields as the job keeps them; not those that would take too much of its room."""
     found = {name: body[name] for name in fields if body.get(name) is not None}
-    return {name: value for name, value in found.items() if len(json.dumps(value)) <= LARGEST_FIELD}
+    return {name: value for name, value in found.items() if len(jsontext.write(value)) <= LARGEST_FIELD}

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from video_jobs.platforms.errors import RefusedByPlatformError
 from video_jobs.jobs.model import PollResult, StepEnd, StepRunning, StepSucceeded, Submitted
-from video_jobs.platforms.videodb.payloads import Notice
+from video_jobs.platforms.errors import RefusedByPlatformError
+from video_jobs.platforms.videodb.payloads import Report
 
 if TYPE_CHECKING:
     from video_jobs.platforms.videodb.client import VideoDb
@@ -35,8 +35,8 @@ def _goes_on(status: Any) -> bool:
     return status is not None and succeeded(status) is None
 
 
-def submit[N: Notice](
-    client: "VideoDb", path: str, body: Mapping[str, Any], notice: type[N], decide: Callable[[N], StepEnd]
+def submit[N: Report](
+    client: "VideoDb", path: str, body: Mapping[str, Any], report: type[N], decide: Callable[[N], StepEnd]
 ) -> Submitted | PollResult:
     """Ask for a step; the answer names an asynchronous job, or is the end already.
 
@@ -46,15 +46,15 @@ def submit[N: Notice](
         answer = client.post(path, body)
     except RefusedByPlatformError as refusal:
         said = {"success": False, "message": refusal.error.message}
-        end = decide(notice.model_validate(said))
+        end = decide(report.model_validate(said))
         if isinstance(end, StepSucceeded):
             return PollResult(end=end, body=said)
         raise
-    return _accepted(answer) or _found(_ended(answer), notice, decide) or Submitted(platform_job_id=None)
+    return _accepted(answer) or _found(_ended(answer), report, decide) or Submitted(platform_job_id=None)
 
 
-def poll[N: Notice](
-    client: "VideoDb", platform_job_id: str | None, notice: type[N], decide: Callable[[N], StepEnd]
+def poll[N: Report](
+    client: "VideoDb", platform_job_id: str | None, report: type[N], decide: Callable[[N], StepEnd]
 ) -> StepRunning | PollResult | None:
     """What `GET /async-response/{id}` says.
 
@@ -72,12 +72,12 @@ def poll[N: Notice](
     word = status if isinstance(status, str) else None
     if _goes_on(status):
         return StepRunning(progress=_fraction(answer.get("data")), platform_status=word)
-    found = _found(_ended(answer), notice, decide)
+    found = _found(_ended(answer), report, decide)
     return replace(found, platform_status=word) if found else None
 
 
 def _accepted(answer: Mapping[str, Any]) -> Submitted | None:
-    """The asynchronous job that an answer announces, and its id if it tells; None if it announces none."""
+    """The asynchronous job that an answer announces, and its id if it names one; None if it announces none."""
     data = answer.get("data")
     named = data if isinstance(data, dict) else {}
     status = answer.get("status")
@@ -105,10 +105,10 @@ def _ended(answer: Mapping[str, Any]) -> dict[str, Any]:
             return body  # it must say so itself
 
 
-def _found[N: Notice](body: Mapping[str, Any], notice: type[N], decide: Callable[[N], StepEnd]) -> PollResult | None:
-    """The end that a body tells, in the words that the callback would have used."""
+def _found[N: Report](body: Mapping[str, Any], report: type[N], decide: Callable[[N], StepEnd]) -> PollResult | None:
+    """The end that a body names, in the words that the callback would have used."""
     try:
-        return PollResult(end=decide(notice.model_validate(body)), body=body)
+        return PollResult(end=decide(report.model_validate(body)), body=body)
     except ValidationError:
         return None
 

@@ -1,6 +1,6 @@
 """VideoDB's REST API, as far as the steps need it.
 
-Not its SDK: that throws away the id of the asynchronous job, which checks need, and fails on an answer that says
+Not its SDK: that throws away the id of the asynchronous job, which polls need, and fails on an answer that says
 `request_type: async` (see docs/decisions.md).
 """
 

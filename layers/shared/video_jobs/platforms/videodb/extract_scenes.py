@@ -1,21 +1,19 @@
 """The step that cuts a video into scenes and takes frames of them."""
 
-import re
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from video_jobs.jobs.model import PollResult, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.jobs.model import Job, PollResult, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.platforms.callback import Callback
 from video_jobs.platforms.lenient import Lenient
-from video_jobs.platforms.videodb import asynchronous
+from video_jobs.platforms.videodb import asynchronous, existing
 from video_jobs.platforms.videodb.media import media_id
-from video_jobs.platforms.videodb.payloads import Id, Notice, Payload
+from video_jobs.platforms.videodb.payloads import Id, Payload, Report
 
 if TYPE_CHECKING:
     from video_jobs.platforms.videodb.client import VideoDb
-
-_EXISTS = re.compile(r"id (\S{1,256}?)\.?$", re.IGNORECASE)
 
 
 class ExtractScenesOptions(BaseModel):
@@ -41,7 +39,7 @@ class Extracted(Payload):
     scene_collection_id: Lenient[Id] = None
 
 
-class ExtractScenesCallback(Notice):
+class ExtractScenesCallback(Report):
     """No copy of the documented payload exists; the synchronous result has `data.scene_collection`.
 
     VideoDB SDK 0.5.1, `Video.extract_scenes`; shape inferred (providers' facts, A1.5).
@@ -50,24 +48,27 @@ class ExtractScenesCallback(Notice):
     data: Lenient[Extracted] = None
 
 
-def decide(notice: ExtractScenesCallback) -> StepEnd:
-    """What the callback means. "… already exists … id …" names the collection that was asked for.
+def decide(report: ExtractScenesCallback) -> StepEnd:
+    """What the callback means. A message that a collection exists already names the one that was asked for.
 
     The scenes themselves stay in the archived body: they may be many, and VideoDB has them.
     """
-    message = notice.message or ""
-    exists = _EXISTS.search(message) if "already exists" in message.lower() else None
-    if not notice.success and not exists:
-        return StepFailed(error=notice.error)
+    exists = existing.id_of(report.message)
+    if not report.success and not exists:
+        return StepFailed(error=report.error)
     if exists:
-        return StepSucceeded(refs=(exists[1],), result={"scene_collection_id": exists[1]})
-    data = notice.data or Extracted()
+        return StepSucceeded(refs=(exists,), result={"scene_collection_id": exists})
+    data = report.data or Extracted()
     collection = data.scene_collection or SceneCollection()
     found = collection.scene_collection_id or data.scene_collection_id
     result: dict[str, Any] = {"scene_collection_id": found} if found else {}
     if collection.scenes is not None:
         result["scenes"] = len(collection.scenes)
     return StepSucceeded(refs=(found,) if found else (), result=result)
+
+
+CALLBACK = Callback(name="videodb/extract_scenes", payload=ExtractScenesCallback, decide=decide)
+CALLBACK_EXPECTED = True
 
 
 def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | PollResult:
@@ -80,7 +81,7 @@ def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | Pol
 def poll(client: "VideoDb", job: Job, step: Step) -> StepRunning | PollResult:
     """How the extraction stands: the job's answer, or else the only collection of a video that the job uploaded.
 
-    Of a video that was there before, nobody can tell which collection is ours: the callback, or the deadline, decides.
+    Of a video that was there before, nobody knows which collection is ours: the callback, or the deadline, decides.
     """
     found = asynchronous.poll(client, step.platform_job_id, ExtractScenesCallback, decide)
     if found is not None:

@@ -1,21 +1,19 @@
 """The step that makes a video searchable by what is seen in it."""
 
-import re
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from video_jobs.jobs.model import PollResult, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.jobs.model import Job, PollResult, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.platforms.callback import Callback
 from video_jobs.platforms.lenient import Lenient
-from video_jobs.platforms.videodb import asynchronous
+from video_jobs.platforms.videodb import asynchronous, existing
 from video_jobs.platforms.videodb.media import media_id
-from video_jobs.platforms.videodb.payloads import Id, Notice, Payload
+from video_jobs.platforms.videodb.payloads import Id, Payload, Report
 
 if TYPE_CHECKING:
     from video_jobs.platforms.videodb.client import VideoDb
-
-_EXISTS = re.compile(r"id (\S{1,256}) already exists", re.IGNORECASE)
 
 
 class IndexScenesOptions(BaseModel):
@@ -32,7 +30,7 @@ class IndexScenesOptions(BaseModel):
     model_name: str | None = Field(default=None, max_length=256)
     ai_model_config: dict[str, JsonValue] | None = Field(default=None, alias="model_config")
     name: str | None = Field(default=None, max_length=256)
-    """The index's name; by default one that names the job, so that a check can find it."""
+    """The index's name; by default one that names the job, so that a poll can find it."""
     scenes: list[JsonValue] | None = None
     """Scenes of an earlier extraction, instead of extracting them."""
     sandbox_id: str | None = Field(default=None, max_length=256)
@@ -42,7 +40,7 @@ class SceneIndex(Payload):
     scene_index_id: Lenient[Id] = None
 
 
-class IndexScenesCallback(Notice):
+class IndexScenesCallback(Report):
     """No copy of the documented payload exists; the synchronous result has `data.scene_index_id`.
 
     VideoDB SDK 0.5.1, `Video.index_scenes`; shape inferred (providers' facts, A1.4).
@@ -51,15 +49,19 @@ class IndexScenesCallback(Notice):
     data: Lenient[SceneIndex] = None
 
 
-def decide(notice: IndexScenesCallback) -> StepEnd:
-    """What the callback means. "Scene index with id … already exists" names the index that was asked for."""
-    exists = _EXISTS.search(notice.message or "")
-    if not notice.success and not exists:
-        return StepFailed(error=notice.error)
-    scene_index_id = exists[1] if exists else notice.data and notice.data.scene_index_id
+def decide(report: IndexScenesCallback) -> StepEnd:
+    """What the callback means. A message that an index exists already names the one that was asked for."""
+    exists = existing.id_of(report.message)
+    if not report.success and not exists:
+        return StepFailed(error=report.error)
+    scene_index_id = exists or (report.data and report.data.scene_index_id)
     if not scene_index_id:
         return StepSucceeded()
     return StepSucceeded(refs=(scene_index_id,), result={"scene_index_id": scene_index_id})
+
+
+CALLBACK = Callback(name="videodb/index_scenes", payload=IndexScenesCallback, decide=decide)
+CALLBACK_EXPECTED = True
 
 
 def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | PollResult:

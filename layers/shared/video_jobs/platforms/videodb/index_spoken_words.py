@@ -5,11 +5,12 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from video_jobs.jobs.model import PollResult, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.jobs.model import Job, PollResult, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.platforms.callback import Callback
 from video_jobs.platforms.lenient import Lenient
-from video_jobs.platforms.videodb import asynchronous
+from video_jobs.platforms.videodb import asynchronous, existing
 from video_jobs.platforms.videodb.media import media_id
-from video_jobs.platforms.videodb.payloads import Notice, Payload
+from video_jobs.platforms.videodb.payloads import Payload, Report
 
 if TYPE_CHECKING:
     from video_jobs.platforms.videodb.client import VideoDb
@@ -33,7 +34,7 @@ class Indexed(Payload):
     id: Lenient[str] = None
 
 
-class IndexSpokenWordsCallback(Notice):
+class IndexSpokenWordsCallback(Report):
     """No copy of the documented payload exists; the docs' handler reads `data.id`, others send only a message.
 
     VideoDB page "Async patterns", section Indexing Callbacks; shapes inferred (providers' facts, A1.3).
@@ -42,11 +43,15 @@ class IndexSpokenWordsCallback(Notice):
     data: Lenient[Indexed] = None
 
 
-def decide(notice: IndexSpokenWordsCallback) -> StepEnd:
+def decide(report: IndexSpokenWordsCallback) -> StepEnd:
     """What the callback means. An index that exists already is what was asked for."""
-    if notice.success or "already exists" in (notice.message or "").lower():
-        return StepSucceeded(result=notice.data.model_dump(exclude_none=True) if notice.data else {})
-    return StepFailed(error=notice.error)
+    if report.success or existing.says_so(report.message):
+        return StepSucceeded(result=report.data.model_dump(exclude_none=True) if report.data else {})
+    return StepFailed(error=report.error)
+
+
+CALLBACK = Callback(name="videodb/index_spoken_words", payload=IndexSpokenWordsCallback, decide=decide)
+CALLBACK_EXPECTED = True
 
 
 def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | PollResult:

@@ -8,7 +8,7 @@ _KINDS: dict[str, MediaType] = {"m": "video", "a": "audio", "img": "image"}
 def media_id(job: Job) -> str:
     """VideoDB's id of the job's medium: the one that its upload made, or that it was given."""
     upload = job.steps.get("upload")
-    found = upload.result.get("id") if upload and upload.result else job.request.media_id
+    found = upload.result.get("id") if upload and upload.result else job.media_id
     if not found:
         raise ValueError(f"job {job.job_id} has no medium yet")
     return str(found)

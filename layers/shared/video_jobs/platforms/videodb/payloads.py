@@ -32,7 +32,7 @@ class Payload(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Notice(Payload):
+class Report(Payload):
     """`{"success": …, "data": …}` or `{"success": false, "message": "…"}`: the one shape of all of them."""
 
     success: bool
@@ -52,9 +52,9 @@ class Media(Payload):
     collection_id: Lenient[Id] = None
     name: Lenient[Words] = None
     extension: Lenient[Words] = None
-    size: Lenient[int] = None
+    size: Lenient[Annotated[int, Field(ge=0, lt=10**15)]] = None
     """Bytes; sent as a string."""
-    length: Lenient[FiniteFloat] = None
+    length: Lenient[Annotated[FiniteFloat, Field(ge=0)]] = None
     """Seconds; sent as a string; none for an image."""
     stream_url: Lenient[Words] = None
     """HLS manifest; only for a video."""

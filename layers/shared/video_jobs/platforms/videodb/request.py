@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from video_jobs.api.requests import JobRequest
 from video_jobs.jobs.model import Job
+from video_jobs.platforms.job_request import JobRequest
 from video_jobs.platforms.videodb.media import kind
 from video_jobs.platforms.videodb.plan import STEPS, Options, StepName, plan
 

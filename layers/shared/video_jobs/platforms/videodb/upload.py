@@ -5,9 +5,10 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from video_jobs.jobs.model import PollResult, Job, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.jobs.model import Job, PollResult, Step, StepEnd, StepFailed, StepRunning, StepSucceeded, Submitted
+from video_jobs.platforms.callback import Callback
 from video_jobs.platforms.videodb import asynchronous
-from video_jobs.platforms.videodb.payloads import Media, Notice
+from video_jobs.platforms.videodb.payloads import Media, Report
 
 if TYPE_CHECKING:
     from video_jobs.platforms.videodb.client import VideoDb
@@ -24,14 +25,14 @@ class UploadOptions(BaseModel):
     description: str | None = Field(default=None, max_length=4096)
 
 
-class UploadCallback(Notice):
-    """Success tells the medium; failure only a message. VideoDB page "Callback Details", section Upload."""
+class UploadCallback(Report):
+    """Success names the medium; failure has only a message. VideoDB page "Callback Details", section Upload."""
 
     data: Media | None = None
 
     @field_validator("data", mode="before")
     @classmethod
-    def _only_success_tells_the_medium(cls, value: Any, info: ValidationInfo) -> Any:
+    def _only_success_has_the_medium(cls, value: Any, info: ValidationInfo) -> Any:
         return value if info.data.get("success") else None  # a poll for one that failed has "data": {}
 
     @model_validator(mode="after")
@@ -41,11 +42,15 @@ class UploadCallback(Notice):
         return self
 
 
-def decide(notice: UploadCallback) -> StepEnd:
+def decide(report: UploadCallback) -> StepEnd:
     """What an upload's callback means."""
-    if not notice.success or notice.data is None:
-        return StepFailed(error=notice.error)
-    return StepSucceeded(refs=(notice.data.id,), result=notice.data.model_dump(exclude_none=True))
+    if not report.success or report.data is None:
+        return StepFailed(error=report.error)
+    return StepSucceeded(refs=(report.data.id,), result=report.data.model_dump(exclude_none=True))
+
+
+CALLBACK = Callback(name="videodb/upload", payload=UploadCallback, decide=decide)
+CALLBACK_EXPECTED = True
 
 
 def submit(client: "VideoDb", job: Job, *, callback_url: str) -> Submitted | PollResult:

@@ -1,17 +1,18 @@
 """What `POST /jobs` takes, of whatever platform."""
 
 import hashlib
-import json
 import uuid
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
-from video_jobs import settings
-from video_jobs.notifications.destinations import LONGEST_URL, ForbiddenError, destination
-from video_jobs.jobs.model import Job, JobStatus, MediaType, RetryPolicy, Step, StepStatus, now, timestamp
+from video_jobs import clock, jsontext, settings
+from video_jobs.destinations import LONGEST_URL, ForbiddenError, destination
+from video_jobs.jobs import transitions
+from video_jobs.jobs.model import Job, MediaType, Request, RetryPolicy
 
 _LONGEST_URL = 8192  # bytes: a page of a hundred jobs must fit into what one query, and one answer, may hold
 _IDEMPOTENT_IDS = uuid.UUID("5f5ac1b0-5b39-4a8e-9a0c-6d3d5f0a7a11")
@@ -34,7 +35,7 @@ type SourceUrl = Annotated[str, Field(max_length=_LONGEST_URL), AfterValidator(_
 """Kept as it was given: a presigned URL must not change by a character."""
 
 
-def _tellable(url: str) -> str:
+def _reachable(url: str) -> str:
     try:
         destination(url, private=settings.may_notify_private())
     except ForbiddenError as error:
@@ -42,14 +43,14 @@ def _tellable(url: str) -> str:
     return url
 
 
-type NotifyUrl = Annotated[str, Field(min_length=1, max_length=LONGEST_URL), AfterValidator(_tellable)]
-"""An https URL whose host is a name, or an address that is public. What a name leads to is judged when it is told."""
+type NotifyUrl = Annotated[str, Field(min_length=1, max_length=LONGEST_URL), AfterValidator(_reachable)]
+"""An https URL whose host is a name, or an address that is public. What a name leads to is judged when it is used."""
 
 
-class Request(BaseModel):
-    """A body, in which every field is known."""
+class Body(BaseModel):
+    """A request's body, in which every field is known."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -64,7 +65,7 @@ def _must_be_an_object(field: FieldInfo) -> bool:
     return field.is_required() and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 
 
-class JobRequest(Request):
+class JobRequest(Body):
     """What every platform's request has. One medium: a `source` to fetch, or a `media_id` that the platform has."""
 
     source: SourceUrl | None = None
@@ -72,16 +73,17 @@ class JobRequest(Request):
     media_id: str | None = Field(default=None, min_length=1, max_length=256, pattern=r"[^.]")
     """The platform's id of a medium that it has already."""
     media_type: MediaType | None = None
-    batch: str | None = Field(default=None, min_length=1, max_length=128)
-    """A label of yours, to list jobs by."""
+    label: str | None = Field(default=None, min_length=1, max_length=128)
+    """Yours, to list jobs by."""
     notify_url: NotifyUrl | None = None
-    """Where the job's end is told, with a POST signed as Standard Webhooks says."""
-    notify_checks: bool = False
-    """Whether each check that leaves the job running is told, too."""
+    """Where the job's end is announced, with a POST signed as Standard Webhooks says."""
+    notify_polls: bool = False
+    """Whether each poll that leaves the job running is announced, too."""
     retry: RetryPolicy = RetryPolicy()
     check_interval: float | None = Field(default=None, ge=0.001, le=900, allow_inf_nan=False)
-    """Seconds from a step's start to the first check on it, whole ones in practice; the stack's CheckIntervalSeconds
-    if none. Later checks come ever more slowly."""
+    """Seconds from a step's start to its first poll, whole ones in practice. If none is given, the stack's
+    CheckIntervalSeconds, and a minute at least where a callback is to be expected. Later polls come ever more
+    slowly."""
 
     @model_validator(mode="after")
     def _one_medium(self) -> Self:
@@ -89,39 +91,35 @@ class JobRequest(Request):
             raise ValueError("give either source or media_id")
         return self
 
-    def job(self, *, provider: str, plan: tuple[str, ...], options: dict[str, Any], job_id: str) -> Job:
+    def job(self, *, provider: str, plan: tuple[str, ...], options: Mapping[str, dict[str, Any]], job_id: str) -> Job:
         """The job that this asks for, before its first step."""
-        waiting = Step(status=StepStatus.WAITING, attempt_limit=self.retry.max_attempts)
-        steps = dict.fromkeys(plan, waiting)
-        steps[plan[0]] = waiting.model_copy(update={"status": StepStatus.QUEUED})
-        created = timestamp(now())
-        return Job(
-            job_id=job_id,
-            provider=provider,
-            status=JobStatus.PENDING,
+        asked = Request(
             source=self.source,
             media_id=self.media_id,
             media_type=self.media_type,
-            plan=plan,
-            steps=steps,
-            options=options,
+            options=dict(options),
             retry=self.retry,
             check_interval=self.check_interval,
-            batch=self.batch,
+            label=self.label,
             notify_url=self.notify_url,
-            notify_checks=self.notify_checks,
-            request_digest=digest(self),
-            created_at=created,
-            updated_at=created,
+            notify_polls=self.notify_polls,
+            digest=digest(self),
         )
+        return transitions.created(job_id, provider, plan, asked, now=clock.now())
 
 
 def digest(request: BaseModel) -> str:
     """The same for requests that say the same; what they leave out may get other defaults in a later release."""
-    canonical = json.dumps(request.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+    canonical = jsontext.write(request.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def job_id(idempotency_key: str | None) -> str:
     """A new id, or always the same one for the same key."""
     return str(uuid.uuid5(_IDEMPOTENT_IDS, idempotency_key) if idempotency_key else uuid.uuid4())
+
+
+def reason(error: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors says, without the words that it puts in front of ours."""
+    said: str = error["msg"]
+    return said.removeprefix("Value error, ") if error.get("type") == "value_error" else said

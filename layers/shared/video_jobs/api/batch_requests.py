@@ -1,20 +1,19 @@
 """What `POST /batches` takes: what a job of the platform takes, with many sources in the place of one."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model, model_validator
 
-from video_jobs.api import problems
-from video_jobs.api.requests import NotifyUrl, Request, SourceUrl, digest
+from video_jobs import clock, jsontext
 from video_jobs.jobs.batches import Batch, job_id
-from video_jobs.jobs.model import Job, now, timestamp
+from video_jobs.jobs.model import Job
+from video_jobs.platforms.job_request import Body, NotifyUrl, SourceUrl, digest, reason
 from video_jobs.platforms.requests import AnyJobRequest, PlatformJobRequest
 from video_jobs.store.batches import MOST_SOURCES
 
 LARGEST_TEMPLATE = 16 * 1024
 """Bytes of a batch's plan and options: each of its jobs holds them, and a hundred jobs are written at once."""
-_OF_A_JOB_ALONE = frozenset({"source", "media_id", "batch", "notify_url"})
+_OF_A_JOB_ALONE = frozenset({"source", "media_id", "label", "notify_url"})
 _ANY_SOURCE = "https://example.com/video.mp4"
 
 _job_request: TypeAdapter[PlatformJobRequest] = TypeAdapter(AnyJobRequest)
@@ -22,7 +21,7 @@ _job_request: TypeAdapter[PlatformJobRequest] = TypeAdapter(AnyJobRequest)
 type Sources = Annotated[list[SourceUrl], Field(max_length=MOST_SOURCES)]
 
 
-class BatchRequest(Request):
+class BatchRequest(Body):
     """Sources that go the same way. The other fields are those of the platform's job."""
 
     sources: Sources = Field(default=[])
@@ -32,9 +31,9 @@ class BatchRequest(Request):
     name: str | None = Field(default=None, min_length=1, max_length=128)
     """For people."""
     notify_url: NotifyUrl | None = None
-    """Where the batch's end is told."""
+    """Where the batch's end is announced."""
     notify_jobs: bool = False
-    """Whether its jobs' ends are told there, too."""
+    """Whether its jobs' ends are announced there, too."""
 
     @model_validator(mode="after")
     def _there_is_something_to_do(self) -> Self:
@@ -43,12 +42,12 @@ class BatchRequest(Request):
         if self.notify_jobs and self.notify_url is None:
             raise ValueError("notify_jobs needs a notify_url")
         template = self._template
-        if len(json.dumps(template).encode()) > LARGEST_TEMPLATE:
+        if len(jsontext.write(template).encode()) > LARGEST_TEMPLATE:
             raise ValueError(f"a batch's plan and options must have at most {LARGEST_TEMPLATE} bytes as JSON")
         try:
             _job_request.validate_python(template | {"source": _ANY_SOURCE})
         except ValidationError as error:
-            raise ValueError("; ".join(map(problems.message, error.errors()))) from None
+            raise ValueError("; ".join(map(reason, error.errors()))) from None
         return self
 
     @property
@@ -61,7 +60,7 @@ class BatchRequest(Request):
 
     def new_batch(self, batch_id: str) -> Batch:
         """The batch that this asks for, without its sources."""
-        created = timestamp(now())
+        created = clock.now()
         template = self._template
         return Batch(
             batch_id=batch_id,
@@ -95,12 +94,10 @@ else:
     ]
 
 
-class SourcesRequest(BaseModel):
+class SourcesRequest(Body):
     """More sources for an open batch."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    sources: Sources = []
+    sources: Sources = Field(default=[])
     """10,000 at most."""
     close: bool = False
     """Whether these were the last."""
@@ -112,10 +109,8 @@ class SourcesRequest(BaseModel):
         return self
 
 
-class RetryRequest(BaseModel):
+class RetryRequest(Body):
     """Which failed jobs to try again."""
-
-    model_config = ConfigDict(extra="forbid")
 
     cause: str | None = Field(default=None, min_length=1, max_length=128)
     """Only those whose error has this code; all if there is none."""
@@ -123,6 +118,7 @@ class RetryRequest(BaseModel):
 
 def new_job(batch: Batch, index: int, source: str) -> Job:
     """The job of one of a batch's sources."""
-    request = _job_request.validate_python(batch.template | {"source": source, "batch": batch.batch_id})
-    job = request.new_job(job_id(batch.batch_id, index))
-    return job.model_copy(update={"batch_index": index, "counted": job.status})
+    request = _job_request.validate_python(batch.template | {"source": source})
+    job = request.new_job(job_id(batch, index))
+    asked = job.request.model_copy(update={"batch_id": batch.batch_id, "batch_index": index})
+    return job.model_copy(update={"request": asked})
