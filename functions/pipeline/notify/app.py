@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from video_jobs import destinations, logs, settings
+from video_jobs import destinations, jsontext, logs, settings
 from video_jobs.aws import clients, secrets
 from video_jobs.aws.consumers import ComesAgainError, consumer
 from video_jobs.destinations import ForbiddenError
@@ -79,7 +79,7 @@ def _about(notification: Notification) -> dict[str, str]:
 
 def put_on_bus(notification: Notification) -> Outcome:
     event = json.loads(notification.event)
-    detail = json.dumps({"id": notification.event_id, **event}, separators=(",", ":"))
+    detail = jsontext.write({"id": notification.event_id, **event}, separators=(",", ":"))
     answer = clients.events().put_events(
         Entries=[
             {

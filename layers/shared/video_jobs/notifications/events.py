@@ -5,14 +5,13 @@ id.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict
 
-from video_jobs import clock
+from video_jobs import clock, jsontext
 from video_jobs.api.views import JobView
 from video_jobs.aws import clients, queues
 from video_jobs.jobs.model import Frozen, Job
@@ -92,7 +91,7 @@ def _data(job: Job, omitted: Sequence[str]) -> dict[str, Any]:
 
 
 def _text(kind: str, moment: str | None, data: Mapping[str, Any]) -> str:
-    return json.dumps(
+    return jsontext.write(
         {"type": kind, "timestamp": moment or clock.iso(clock.now()), "data": data}, separators=(",", ":")
     )
 

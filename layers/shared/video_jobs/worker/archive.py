@@ -1,9 +1,8 @@
 """The archive of what platforms said when they were asked, word for word."""
 
 import hashlib
-import json
 
-from video_jobs import clock
+from video_jobs import clock, jsontext
 from video_jobs.jobs.model import LARGEST_BODY, Job, PollResult, StepSucceeded
 from video_jobs.store import events
 from video_jobs.store.events import Event
@@ -11,11 +10,11 @@ from video_jobs.store.events import Event
 
 def archive(job: Job, name: str, result: PollResult, *, via: str) -> None:
     """Keep the answer that has ended a step. What is too large can be asked for again."""
-    text = json.dumps(dict(result.body), ensure_ascii=False)
-    size = len(text.encode("utf-8", "surrogatepass"))
+    text = jsontext.write(dict(result.body), ascii_only=False)
+    size = len(text.encode())
     if size > LARGEST_BODY:
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        text = json.dumps({"omitted": "too large", "bytes": size, "sha256": digest})
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        text = jsontext.write({"omitted": "too large", "bytes": size, "sha256": digest})
     step = job.steps[name]
     events.archive(
         Event(
