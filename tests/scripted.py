@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from video_jobs.aws.consumers import Handler
 from video_jobs.clock import from_iso
 from video_jobs.jobs import transitions
 from video_jobs.jobs.model import Job, JobError, PollResult, Request, Step, StepRunning, Submitted
-from video_jobs.worker.platform import Platform, token_url
-from video_jobs.worker.worker import worker
+
+if TYPE_CHECKING:
+    from video_jobs.aws.consumers import Handler
+    from video_jobs.worker.platform import Platform
 
 STEPS = ("upload", "index_spoken_words", "index_scenes", "extract_scenes")
 CREATED_AT = from_iso("2026-11-01T00:00:00.000Z")
@@ -76,11 +77,15 @@ class ScriptedPlatform:
     name: str = "videodb"
 
     @property
-    def platform(self) -> Platform[None]:
+    def platform(self) -> "Platform[None]":
+        from video_jobs.worker.platform import Platform, token_url
+
         return Platform(name=self.name, steps=self.steps, applies=self.applies, callback_url=token_url, client=None)
 
     @property
-    def worker(self) -> Handler:
+    def worker(self) -> "Handler":
+        from video_jobs.worker.worker import worker
+
         return worker(self.platform)
 
     @property

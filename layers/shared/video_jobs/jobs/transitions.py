@@ -31,6 +31,7 @@ from video_jobs.jobs.model import (
 )
 
 _OPEN = (JobStatus.PENDING, JobStatus.RUNNING)
+_NO_STEP = Step(status=StepStatus.SKIPPED)
 
 
 # --- New jobs --------------------------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ def adopted_by_end(job_id: str, provider: str, name: str, attempt: int, end: Ste
 
 def step_adopted(job: Job, name: str, attempt: int, *, now: int) -> Job | None:
     """One more step of an adopted job, of which a callback comes: nobody has chained it to the others."""
-    if not job.adopted or name in job.steps or job.status == JobStatus.CANCELED:
+    if not job.adopted or name in job.steps or job.status not in (JobStatus.SUCCEEDED, JobStatus.FAILED):
         return None
     step = Step(status=StepStatus.RUNNING, attempt=attempt, attempt_limit=attempt, wake_at=now)
     return _changed(job, now, steps={**job.steps, name: step})
@@ -115,7 +116,7 @@ def skipped(job: Job, names: Iterable[str], *, now: int) -> Job | None:
     passed = {
         name: job.steps[name].model_copy(update={"status": StepStatus.SKIPPED, "wake_at": None})
         for name in names
-        if job.steps[name].status in (StepStatus.WAITING, StepStatus.QUEUED)
+        if _step(job, name).status in (StepStatus.WAITING, StepStatus.QUEUED)
     }
     if job.status not in _OPEN or not passed:
         return None
@@ -127,7 +128,7 @@ def claimed(job: Job, name: str, *, now: int, lease: float) -> Job | None:
 
     None if it is not its turn, somebody else has it, it must wait, or its attempts are used up.
     """
-    step = job.steps[name]
+    step = _step(job, name)
     may_begin = step.status in (StepStatus.QUEUED, StepStatus.SUBMITTING) and not _early(step, now)
     if job.status not in _OPEN or job.current != name or not may_begin or step.attempt >= step.attempt_limit:
         return None
@@ -145,25 +146,26 @@ def submitted(
 ) -> Job | None:
     """The platform has accepted the attempt. Its ids are noted whatever has become of the job meanwhile."""
     noted = _with_refs(job, accepted.refs, now)
-    step = job.steps[name]
-    if step.status == StepStatus.SUBMITTING and step.attempt == attempt:
-        running: dict[str, Any] = {
-            "platform_job_id": accepted.platform_job_id,
-            "platform_status": accepted.platform_status,
+    step = _step(job, name)
+    if step.status != StepStatus.SUBMITTING or step.attempt != attempt:
+        return noted
+    running: dict[str, Any] = {
+        "platform_job_id": accepted.platform_job_id,
+        "platform_status": accepted.platform_status,
+    }
+    if accepted.result is not None:
+        running["result"] = dict(accepted.result)
+    if job.status in _OPEN:
+        running |= {
+            "status": StepStatus.RUNNING,
+            "polls": 0,
+            "error": None,
+            # a callback that was faster than the platform's answer
+            "wake_at": now if step.hinted else after(now, poll_in),
+            "deadline_at": after(now, deadline_in),
         }
-        if accepted.result is not None:
-            running["result"] = dict(accepted.result)
-        if job.status in _OPEN:
-            running |= {
-                "status": StepStatus.RUNNING,
-                "polls": 0,
-                "error": None,
-                # a callback that was faster than the platform's answer
-                "wake_at": now if step.hinted else after(now, poll_in),
-                "deadline_at": after(now, deadline_in),
-            }
-        return _with_step(noted or job, name, running, now)
-    return noted
+    moved = _with_step(noted or job, name, running, now)
+    return noted if moved.steps[name] == step else moved
 
 
 def refs_noted(job: Job, refs: Iterable[str], *, now: int) -> Job | None:
@@ -179,7 +181,7 @@ def backed_off(
     One that does not count (the platform had no room, or AWS kept us from asking) keeps its number, which may be in a
     callback's URL, and is made up for.
     """
-    step = job.steps[name]
+    step = _step(job, name)
     if job.status not in _OPEN or step.status != StepStatus.SUBMITTING or step.attempt != attempt:
         return None  # its callback came after all, or somebody else has it
     waiting: dict[str, Any] = {"status": StepStatus.QUEUED, "error": error, "wake_at": after(now, wait)}
@@ -199,22 +201,25 @@ def hinted(job: Job, hint: Hint, *, now: int) -> Job | None:
     name = _step_of(job, hint)
     if name is None or job.status == JobStatus.CANCELED:
         return None
-    step = job.steps[name]
+    step = _step(job, name)
     about_it = step.platform_job_id in (None, hint.ref)
     may_matter = not step.status.done and (step.status != StepStatus.FAILED or hint.good)
     is_new = step.hints.get(hint.part) != hint.word and (hint.part in step.hints or len(step.hints) < MOST_HINTS)
-    known_when_failed = step.status == StepStatus.FAILED and step.platform_job_id != hint.ref
-    if not about_it or not may_matter or not is_new or known_when_failed:
+    if not about_it or not may_matter or not is_new:
         return None
-    found: dict[str, Any] = {"hints": {**step.hints, hint.part: hint.word}, "hinted": True, "hinted_at": now}
+    # never the moment of the one before, which may be being looked into: clocks differ, and a millisecond is long
+    moment = now if step.hinted_at is None else max(now, step.hinted_at + 1)
+    found: dict[str, Any] = {"hints": {**step.hints, hint.part: hint.word}, "hinted": True, "hinted_at": moment}
     if step.status in (StepStatus.RUNNING, StepStatus.FAILED):
         found["wake_at"] = now  # else a backoff or a lease holds
+    if step.status == StepStatus.FAILED:
+        found["platform_job_id"] = hint.ref  # that of an attempt whose answer was lost
     return _with_step(job, name, found, now)
 
 
 def polled(job: Job, name: str, seen: Step, running: StepRunning, *, now: int, wake_in: float) -> Job | None:
     """The platform was asked, and is still at it. `seen` is the step as it was before it was asked."""
-    step = job.steps[name]
+    step = _step(job, name)
     if job.status not in _OPEN or step.status != StepStatus.RUNNING or _moved(step, seen):
         return None
     found = _so_far(step, seen, running) | {"polls": step.polls + 1, "polled_at": now}
@@ -224,11 +229,13 @@ def polled(job: Job, name: str, seen: Step, running: StepRunning, *, now: int, w
 
 def hint_followed(job: Job, name: str, seen: Step, running: StepRunning, *, now: int, wake_in: float) -> Job | None:
     """A hint was looked into without asking the platform, or it ends nothing: the planned poll stays where it is."""
-    step = job.steps[name]
+    step = _step(job, name)
     if job.status not in _OPEN or step.status != StepStatus.RUNNING or _moved(step, seen) or not step.hinted:
         return None
     newer = step.hinted_at != seen.hinted_at
-    return _with_step(job, name, _so_far(step, seen, running) | {"wake_at": now if newer else after(now, wake_in)}, now)
+    found = _so_far(step, seen, running) | {"wake_at": now if newer else after(now, wake_in)}
+    moved = _with_step(job, name, found, now)
+    return None if moved.steps[name] == step else moved
 
 
 def step_ended(
@@ -268,8 +275,9 @@ def step_ended(
 
 def given_up(job: Job, name: str, error: JobError, *, now: int) -> Job | None:
     """A step whose attempts are used up fails, although it has not ended."""
-    step = job.steps[name]
-    if job.status not in _OPEN or step.status not in (StepStatus.QUEUED, StepStatus.SUBMITTING) or _early(step, now):
+    step = _step(job, name)
+    is_over = step.attempt >= step.attempt_limit and not _early(step, now)
+    if job.status not in _OPEN or step.status not in (StepStatus.QUEUED, StepStatus.SUBMITTING) or not is_over:
         return None
     failed = {"status": StepStatus.FAILED, "error": error, "ended_at": now, "wake_at": None, "hinted": False}
     return _settled(_with_step(job, name, failed, now), now)
@@ -280,7 +288,7 @@ def given_up(job: Job, name: str, error: JobError, *, now: int) -> Job | None:
 
 def resumed(job: Job, name: str, seen: Step, running: StepRunning, *, now: int, deadline_in: float) -> Job | None:
     """The platform is still at a step that had failed: it runs again, and so does the job."""
-    step = job.steps[name]
+    step = _step(job, name)
     if job.status != JobStatus.FAILED or step.status != StepStatus.FAILED or step.attempt != seen.attempt:
         return None
     again = _so_far(step, seen, running) | {
@@ -295,7 +303,7 @@ def resumed(job: Job, name: str, seen: Step, running: StepRunning, *, now: int, 
 
 def failure_stands(job: Job, name: str, seen: Step, *, now: int, ask_again_in: float | None = None) -> Job | None:
     """A hint about a failed step was looked into: it has failed. With `ask_again_in` it is looked into once more."""
-    step = job.steps[name]
+    step = _step(job, name)
     if step.status != StepStatus.FAILED or not step.hinted or step.hinted_at != seen.hinted_at:
         return None
     if ask_again_in is None:
@@ -397,6 +405,11 @@ def _next_queued(job: Job, now: int) -> Job:
     if job.status not in _OPEN or name is None or job.steps[name].status != StepStatus.WAITING:
         return job
     return _with_step(job, name, {"status": StepStatus.QUEUED, "wake_at": now}, now)
+
+
+def _step(job: Job, name: str) -> Step:
+    """A step of the job; one that it does not have is as one that was skipped: no fact changes it."""
+    return job.steps.get(name, _NO_STEP)
 
 
 def _step_of(job: Job, hint: Hint) -> str | None:
