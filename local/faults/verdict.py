@@ -1,0 +1,217 @@
+"""What came of a run, and which promises it has kept."""
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from video_jobs.jobs.model import Job
+from video_jobs.store import jobs
+
+from local.faults import functions
+from local.faults.points import Fault, Kind, Point
+from local.faults.world import World
+
+
+class Broken(StrEnum):
+    """The promises, by how they are broken: the columns of the table."""
+
+    LOST = "lost"
+    NEVER_ENDED = "never ended"
+    ENDED_DIFFERENTLY = "ended differently"
+    SUBMITTED_TWICE = "submitted twice"
+    TWO_IDS = "announced with two ids"
+    COUNTED_WRONGLY = "counted wrongly"
+    DEAD_LETTERS = "dead letters"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a job stands: its status, the code of its error, and the same of each step."""
+
+    status: str
+    error: str | None
+    steps: Mapping[str, str]
+
+    @classmethod
+    def of(cls, job: Job) -> "Ended":
+        steps = {name: f"{step.status}" for name, step in job.steps.items()}
+        return cls(status=str(job.status), error=job.error.code if job.error else None, steps=steps)
+
+    def __str__(self) -> str:
+        return f"{self.status}{f' ({self.error})' if self.error else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """All that a run is judged by."""
+
+    is_over: bool
+    jobs: Mapping[str, Ended]
+    """By id, those that have not been deleted."""
+    open: Sequence[str]
+    """Ids of jobs that have not ended, or whose end was not announced."""
+    submissions: Mapping[tuple[str, str, str], int]
+    """How often each platform began each step for each subject."""
+    ends: Mapping[str, Sequence[str]]
+    """For each job or batch: the ids with which ends were announced, as "id type", in their order."""
+    lost: Sequence[str]
+    counts: Mapping[str, Mapping[str, int]]
+    """For each batch what it counts, and what its jobs are."""
+    miscounted: Sequence[str]
+    dead_letters: Mapping[str, int]
+    notes: Sequence[str]
+
+
+def outcome(world: World, *, is_over: bool) -> Outcome:
+    """What came of a run that is over, or was given up."""
+    with functions.at_work(world), world.at_rest():
+        found = _jobs(world)
+        return Outcome(
+            is_over=is_over,
+            jobs={job.job_id: Ended.of(job) for job in found},
+            open=[job.job_id for job in found if not (job.status.ended and job.is_announced)],
+            submissions=Counter(
+                (name, one.step, one.subject) for name, platform in world.platforms.items() for one in platform.submissions
+            ),
+            ends=_ends(world),
+            lost=_lost(world),
+            counts=_counts(world),
+            miscounted=_miscounted(world, found),
+            dead_letters=world.dead_letters(),
+            notes=tuple(world.notes),
+        )
+
+
+def _jobs(world: World) -> list[Job]:
+    ids = [pk.removeprefix("JOB#") for pk, sk in world.aws.table.items if sk == "JOB" and pk.startswith("JOB#")]
+    return [job for job_id in sorted(ids) if (job := jobs.read(job_id)) is not None]
+
+
+def _ends(world: World) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for event in world.bus:
+        about = event["data"].get("job_id") or event["data"].get("batch_id")
+        said = f"{event['id']} {event['type']}"
+        if event["type"] != "job.polled" and said not in found.setdefault(about, []):
+            found[about].append(said)
+    return found
+
+
+def _lost(world: World) -> list[str]:
+    """Callbacks that were answered 200 and are not in the archive, but for those of deleted jobs."""
+    kept = Counter(
+        (item["callback"]["S"], _body(item)) for (_pk, sk), item in world.aws.table.items.items() if "EVENT#" in sk
+    )
+    deleted = {pk.removeprefix("JOB#") for (pk, sk), item in world.aws.table.items.items() if "deleted_at" in item}
+    return [
+        f"{one.callback}: {one.body.decode()[:80]}"
+        for one in world.accepted
+        if (one.callback, one.body.decode()) not in kept and one.job_id not in deleted
+    ]
+
+
+def _body(item: Mapping[str, Any]) -> str:
+    text = zlib.decompress(item["packed"]["B"]).decode() if "packed" in item else item["body"]["S"]
+    return str(json.loads(text)["body"])
+
+
+def _counts(world: World) -> dict[str, dict[str, int]]:
+    """The sums of each batch's COUNT items, of what they count."""
+    found: dict[str, Counter[str]] = {}
+    for (pk, sk), item in world.aws.table.items.items():
+        if pk.startswith("BATCH#") and sk.startswith("COUNT#"):
+            of_batch = found.setdefault(pk.removeprefix("BATCH#"), Counter())
+            for name, value in item.items():
+                if name.split("/")[0] in ("succeeded", "failed", "canceled") and value["N"] != "0":
+                    of_batch[name] += int(value["N"])
+    return {batch: dict(sorted(counts.items())) for batch, counts in found.items()}
+
+
+def _miscounted(world: World, found: Sequence[Job]) -> list[str]:
+    """Batches whose counts are not what their jobs are."""
+    wrong = []
+    for batch, counted in _counts(world).items():
+        outcomes = Counter(job.outcome for job in found if job.request.batch_id == batch and job.outcome)
+        if dict(sorted(outcomes.items())) != {name: number for name, number in counted.items() if number}:
+            wrong.append(f"batch {batch} counts {counted}, and has {dict(outcomes)}")
+    return wrong
+
+
+# --- Judging ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a scenario comes to, whatever goes wrong."""
+
+    outcome: Outcome
+    """Of the run without a fault."""
+    may_be: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Other ends that are as good, by job: "succeeded", "failed (timed_out)"."""
+    fewer_ends: bool = False
+    """Whether an end may be taken back before it was announced."""
+
+
+def broken(found: Outcome, expected: Expected) -> dict[Broken, list[str]]:
+    """What was promised and not kept, in words."""
+    reasons: dict[Broken, list[str]] = {one: [] for one in Broken}
+    reasons[Broken.LOST] += found.lost
+    reasons[Broken.NEVER_ENDED] += [f"job {job_id} is open, or not announced" for job_id in found.open]
+    if not found.is_over:
+        reasons[Broken.NEVER_ENDED].append("something is due for ever")
+    reasons[Broken.ENDED_DIFFERENTLY] += _differences(found, expected)
+    for key, number in found.submissions.items():
+        if number > expected.outcome.submissions.get(key, 0):
+            reasons[Broken.SUBMITTED_TWICE].append(f"{' '.join(key)}: {number} times")
+    reasons[Broken.TWO_IDS] += _announcements(found, expected)
+    reasons[Broken.COUNTED_WRONGLY] += found.miscounted
+    if found.counts != expected.outcome.counts and not found.miscounted and not expected.may_be:
+        reasons[Broken.COUNTED_WRONGLY].append(f"{found.counts} in the place of {expected.outcome.counts}")
+    reasons[Broken.DEAD_LETTERS] += [f"{number} in {queue}" for queue, number in found.dead_letters.items()]
+    return {one: said for one, said in reasons.items() if said}
+
+
+def _differences(found: Outcome, expected: Expected) -> list[str]:
+    differences = []
+    for job_id in sorted(found.jobs.keys() | expected.outcome.jobs.keys()):
+        now, before = found.jobs.get(job_id), expected.outcome.jobs.get(job_id)
+        if now == before or (now is not None and str(now) in expected.may_be.get(job_id, ())):
+            continue
+        differences.append(f"job {job_id} is {now or 'not there'}, and not {before or 'not there'}")
+    return differences
+
+
+def _announcements(found: Outcome, expected: Expected) -> list[str]:
+    wrong = []
+    for about in sorted(found.ends.keys() | expected.outcome.ends.keys()):
+        now, before = found.ends.get(about, ()), expected.outcome.ends.get(about, ())
+        fewest = min(len(before), 1) if expected.fewer_ends else len(before)
+        if not fewest <= len(now) <= len(before):
+            wrong.append(f"{about} was announced as {list(now)}, and not as {list(before)}")
+        elif now and about in found.jobs and not now[-1].endswith(f"job.{found.jobs[about].status}"):
+            wrong.append(f"{about} was last announced as {now[-1]}, and is {found.jobs[about].status}")
+    return wrong
+
+
+def may_be_submitted_twice(points: Sequence[Point], number: int, fault: Fault) -> bool:
+    """Whether nobody can know after this fault that the platform has accepted something: its answer was lost, or the
+    worker was stopped before it could store what the answer said."""
+    point = points[number]
+    if point.kind == Kind.PLATFORM:
+        return fault in (Fault.ANSWER_LOST, Fault.CRASH_AFTER)
+    stopped = fault in (Fault.CRASH_BEFORE, Fault.CRASH_AFTER) and point.actor.endswith("/worker")
+    before = [one for one in points[:number] if one.actor == point.actor or one.name.startswith("delivery")]
+    asked = [one.kind == Kind.PLATFORM for one in before]
+    return stopped and any(asked) and _is_storing(before)
+
+
+def _is_storing(before: Sequence[Point]) -> bool:
+    """Whether the last that this invocation did beside AWS's calls was to ask a platform."""
+    for point in reversed(before):
+        if point.kind in (Kind.PLATFORM, Kind.DELIVERY):
+            return point.kind == Kind.PLATFORM
+    return False
