@@ -1,23 +1,29 @@
-"""Works on batches: makes jobs of their sources, tries failed ones again, cancels open ones, and ends batches."""
+"""Works on batches: makes jobs of their sources, retries failed ones, cancels open ones, and ends batches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from video_jobs import ended, logs, queues, store
-from video_jobs.batches import Batch
-from video_jobs.consumers import consumer
-from video_jobs.jobs import Job, JobStatus, StepStatus
-from video_jobs.platforms import media
-from video_jobs.platforms.batch_requests import new_job
-from video_jobs.queues import SettleMessage, WorkMessage
-from video_jobs.store import batches
-from video_jobs.store.batches import JOBS_AT_ONCE, Work, WorkKind
+from pydantic import ValidationError
+from video_jobs import clock, logs
+from video_jobs.api.batch_requests import new_job
+from video_jobs.aws import queues
+from video_jobs.aws.consumers import consumer
+from video_jobs.jobs import transitions
+from video_jobs.jobs.batches import Batch, BatchStatus, is_to_be_retried, totals
+from video_jobs.jobs.messages import Look, messages
+from video_jobs.jobs.model import Job, JobStatus
+from video_jobs.notifications.announce import announce, settle
+from video_jobs.store import batches, jobs
+from video_jobs.store.batches import Work, WorkKind
 
+AT_ONCE = 50
+"""Of how many jobs it is noted together that their part of the work is done."""
 STOP_BEFORE_TIMEOUT_MS = 20_000
 """What one round may take: the rest is left to another message."""
-_NOT_MADE_YET_SECONDS = 2
-
+BACKLOG = 100
+"""Messages: a queue with fewer of them has lost those of jobs that have not begun for an hour."""
 TRIES = 10
 """How often a message is received before a defect of ours sends it to the dead letters."""
 
@@ -25,137 +31,161 @@ logger = logs.logger()
 
 
 def take(record: SQSRecord, context: Any) -> None:
-    message = queues.read(record.body, queues.BATCHES, queue="batches")
-    if isinstance(message, SettleMessage):
-        logger.append_keys(batch_id=message.batch_id)
-        ended.settle(message.batch_id, again=True)
+    message = queues.read(record.body, "batches")
+    if "batch_id" in message:
+        logger.append_keys(batch_id=message["batch_id"])
+        look(message["batch_id"])
     else:
-        logger.append_keys(work_id=message.work_id)
-        work_on(message.work_id, context.get_remaining_time_in_millis)
+        logger.append_keys(work_id=message["work_id"])
+        work_on(message["work_id"], context.get_remaining_time_in_millis)
+
+
+def look(batch_id: str) -> None:
+    """End a batch if all of its jobs have ended; if some have not begun although nothing waits, start those again."""
+    settle(batch_id)
+    found = batches.get(batch_id)
+    if found is None or found[0].status == BatchStatus.ENDED:
+        return
+    batch, counts = found
+    if batch.work or not totals(batch, counts).open:
+        return
+    if queues.backlog(queues.worker_queue_url(batch.provider)) >= BACKLOG:
+        logger.info("backlog")
+        return
+    work_id = batches.restart(batch)
+    if work_id is not None:
+        queues.send_batch_message({"work_id": work_id})
 
 
 def work_on(work_id: str, remaining: Callable[[], int]) -> None:
-    """Do a piece of work, as far as the time allows: where it stands is in the table, whoever goes on."""
+    """Do a piece of work, as far as the time allows. Where it stands is in the table, whoever goes on.
+
+    Who finds that somebody else has gone on with it stops, so that a message has one successor at most.
+    """
     work = batches.work(work_id)
     if work is None:
-        logger.info("done already")
+        logger.info("done_already")
         return
-    found = batches.get(work.batch_id)
-    if found is None:
-        logger.error("its batch is gone")
-        batches.drop(work)
-        return
-    batch, _ = found
-    logger.append_keys(batch_id=batch.batch_id, kind=work.kind)
-    left = True
-    while left:
+    logger.append_keys(batch_id=work.batch_id, kind=work.kind)
+    while True:
+        found = batches.get(work.batch_id)
+        if found is None:
+            logger.error("batch_gone")
+            batches.drop(work)
+            return
         if remaining() < STOP_BEFORE_TIMEOUT_MS:
-            queues.send_batch_work(WorkMessage(work_id=work_id))
+            queues.send_batch_message({"work_id": work_id})
             return
-        moved = _ROUNDS[work.kind](batch, work)
+        batch, _ = found
+        moved = _round(batch, work)(batch, work)
         if moved is None:
-            queues.send_batch_work(WorkMessage(work_id=work_id), delay=_NOT_MADE_YET_SECONDS)
+            logger.info("superseded")
             return
+        if moved is not work and moved.first >= moved.last:
+            break
         work = moved
-        left = work.first < work.last
-    logger.info("done")
-    ended.settle(batch.batch_id)
+    logger.info("work_done")
+    settle(work.batch_id)
 
 
 def expand(batch: Batch, work: Work) -> Work | None:
-    """Make jobs of the next sources, and start them; None if somebody else is at it."""
-    sources = work.left[:JOBS_AT_ONCE]
-    jobs = [new_job(batch, work.first + number, source) for number, source in enumerate(sources)]
-    moved = batches.expand(work, jobs)
-    if moved and not batch.canceled:
-        # a crash here leaves them to the sweep, which finds jobs that nobody has started
-        queues.send_starts(batch.provider, [job.job_id for job in jobs], group=batch.batch_id)
-    return moved
+    """Make jobs of the next sources, and start them, or cancel them if the batch is canceled.
+
+    A message is sent before it is noted: a crash in between sends it again, which is harmless.
+    """
+    sources = work.left[:AT_ONCE]
+    made = [_make(batch, index, source) for index, source in enumerate(sources, start=work.first)]
+    there = [job for job, _ in made if job is not None]
+    if batch.canceled:
+        queues.send_looks(look for job in there for look in _cancel(job))
+    else:
+        queues.send_looks(_starts(there))
+    return batches.advance(batch, work, len(sources), not_made=sum(not is_made for _, is_made in made))
+
+
+def _make(batch: Batch, index: int, source: str) -> tuple[Job | None, bool]:
+    """As `batches.make`: a source that is none any more must not keep the others from it."""
+    try:
+        job = new_job(batch, index, source)
+    except ValidationError as error:
+        logger.error("not_made", extra={"index": index, "reason": str(error)})
+        return batches.make(batch, index, None)
+    found, is_made = batches.make(batch, index, job)
+    if not is_made:
+        logger.error("not_made", extra={"index": index, "reason": "its id is taken"})
+    return found, is_made
 
 
 def retry(batch: Batch, work: Work) -> Work | None:
-    """Try the next failed jobs again; None if somebody else is at it."""
+    """Retry the next failed jobs. An end that is not announced yet is announced first: it would be lost."""
     window = _next(work)
-    if _is_canceled(batch.batch_id):
-        return cancel(batch, work)  # what an earlier round may have tried again before it broke off
-    again = [job for job in batches.jobs_at(batch.batch_id, window).values() if job and _is_wanted(job, work)]
-    retried: list[str] = []
-    try:
-        retried.extend(job.job_id for job in again if _retry(job))
-    finally:  # those before a fault are not wanted any more when this comes again
-        canceled = _is_canceled(batch.batch_id)
-        if retried and not canceled:
-            # a crash before here leaves them to the sweep
-            queues.send_starts(batch.provider, retried, group=batch.batch_id)
-    if canceled:  # meanwhile, and the cancellation may have passed these when they were failed
-        return cancel(batch, work)
-    return batches.advance(work, len(window))
+    looks: list[Look] = []
+    for job in batches.jobs_at(batch, window):
+        if not is_to_be_retried(job, cause=work.cause, asked_at=work.begun_at):
+            continue
+        if not job.is_announced and (whole := jobs.read(job.job_id)):
+            announce(whole)
+        change = jobs.change(job.job_id, partial(_retried, work=work), known=job if job.is_announced else None)
+        if change is not None and change.changed:
+            looks.extend(messages(change.after))
+    queues.send_looks(looks)  # a crash before here leaves them to the sweep
+    return batches.advance(batch, work, len(window))
 
 
-def _next(work: Work) -> range:
-    return range(work.first, min(work.first + JOBS_AT_ONCE, work.last))
-
-
-def _is_wanted(job: Job, work: Work) -> bool:
-    if job.status != JobStatus.FAILED or job.current is None or job.steps[job.current].status != StepStatus.FAILED:
-        return False
-    if job.adopted or (job.ended_at or "") > work.begun_at:
-        return False
-    return work.cause is None or (job.error is not None and job.error.code == work.cause)
-
-
-def _is_canceled(batch_id: str) -> bool:
-    found = batches.get(batch_id)
-    return found is None or found[0].canceled
-
-
-def _retry(job: Job) -> bool:
-    known: Job | None = job
-    if not job.is_told:  # its end would never be told once it runs again
-        ended.conclude(job)
-        known = store.get(job.job_id)
-    try:
-        if known is None:
-            return False
-        store.retry(known, str(known.current))
-    except store.ConflictError:
-        return False  # it moved by itself, or another retry was faster
-    return True
+def _retried(job: Job, *, work: Work) -> Job | None:
+    """The job retried, unless it has moved by itself, or another retry was faster."""
+    if not is_to_be_retried(job, cause=work.cause, asked_at=work.begun_at):
+        return None
+    return transitions.retried(job, now=clock.now())
 
 
 def cancel(batch: Batch, work: Work) -> Work | None:
-    """Cancel the next open jobs; None if some of them are not made yet, or somebody else is at it."""
+    """Cancel the next open jobs. Sources that are no jobs yet are canceled by who makes them jobs."""
     window = _next(work)
-    being_made = _are_being_made(batch.batch_id)  # asked first: what is made in between would be taken for deleted
-    found = batches.jobs_at(batch.batch_id, window)
-    if len(found) < len(window) and being_made:
-        return None
-    for job in found.values():
-        if job and not job.status.ended and not _cancel(job):
-            return None
-    return batches.advance(work, len(window))
+    queues.send_looks(look for job in batches.jobs_at(batch, window) for look in _cancel(job))
+    return batches.advance(batch, work, len(window))
 
 
-def _are_being_made(batch_id: str) -> bool:
-    """Whether sources are left that are no jobs yet."""
-    found = batches.get(batch_id)
-    return found is not None and found[1].made < found[0].total
+def _cancel(job: Job) -> tuple[Look, ...]:
+    """Cancel a job if it is open; what is to be sent for it, also if somebody broke off before that."""
+    if job.status.ended and job.is_announced:
+        return ()
+    change = jobs.change(job.job_id, _canceled, known=job)
+    return messages(change.after) if change is not None and not change.after.is_announced else ()
 
 
-def _cancel(job: Job) -> bool:
-    """End it; False if it moved at the same moment, and may still be open."""
-    canceled = store.cancel(media.known(job))
-    if canceled is None:
-        return False
-    ended.conclude(canceled)
-    return True
+def _canceled(job: Job) -> Job | None:
+    return transitions.canceled(job, now=clock.now())
+
+
+def restart(batch: Batch, work: Work) -> Work | None:
+    """Have workers look at the next jobs that have not begun: their messages were lost with a purged queue."""
+    window = _next(work)
+    queues.send_looks(_starts(batches.jobs_at(batch, window, consistent=False)))
+    return batches.advance(batch, work, len(window))
+
+
+def _starts(found: Iterable[Job]) -> list[Look]:
+    return [look for job in found if job.status == JobStatus.PENDING for look in messages(job)]
+
+
+def _next(work: Work) -> range:
+    return range(work.first, min(work.first + AT_ONCE, work.last))
 
 
 _ROUNDS: Mapping[WorkKind, Callable[[Batch, Work], Work | None]] = {
     WorkKind.EXPAND: expand,
     WorkKind.RETRY: retry,
     WorkKind.CANCEL: cancel,
+    WorkKind.RESTART: restart,
 }
+
+
+def _round(batch: Batch, work: Work) -> Callable[[Batch, Work], Work | None]:
+    """How to do the next part of some work. What was asked for before the batch was canceled ends with canceling."""
+    if batch.canceled and work.kind != WorkKind.EXPAND:
+        return cancel
+    return _ROUNDS[work.kind]
 
 
 handler = consumer(take, queue="BATCHES_QUEUE_URL", dead_letters="BATCHES_DEAD_LETTERS_URL", tries=TRIES)

@@ -25,6 +25,7 @@ ITEMS: Mapping[str, int] = {
     "batch": 1,
     "count": 1,
     "work": 1,
+    "sources": 1,
     "post": 1,
     "signature": 1,
 }

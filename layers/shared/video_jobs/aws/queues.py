@@ -117,14 +117,16 @@ def _delay(due_at: int) -> int:
     return min(max(math.ceil((due_at - clock.now()) / clock.SECOND), 0), LARGEST_DELAY_SECONDS)
 
 
-def backlog(provider: str) -> int:
-    """About how many messages wait for a platform's worker, without those that are planned for later."""
-    answer = clients.sqs().get_queue_attributes(
-        QueueUrl=worker_queue_url(provider), AttributeNames=["ApproximateNumberOfMessages"]
-    )
+def batches_queue_url() -> str:
+    return settings.setting("BATCHES_QUEUE_URL")
+
+
+def backlog(queue_url: str) -> int:
+    """About how many messages wait in a queue, without those that are planned for later."""
+    answer = clients.sqs().get_queue_attributes(QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"])
     return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
 def send_batch_message(message: Mapping[str, Any], *, delay: int = 0) -> None:
     """Have somebody work on a batch: {"work_id": …}, or look at one: {"batch_id": …}."""
-    send(settings.setting("BATCHES_QUEUE_URL"), message, "batches", delay=delay)
+    send(batches_queue_url(), message, "batches", delay=delay)

@@ -1,21 +1,27 @@
-"""What a batch is: many sources for one platform's plan, and how many of its jobs stand where."""
+"""What a batch is: many sources for one platform's plan, and how many of its jobs stand where.
+
+Moments are milliseconds since 1970 (`video_jobs.clock`).
+"""
 
 import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from video_jobs.jobs.model import Frozen, Job, JobStatus, timestamp
+from video_jobs.clock import SECOND
+from video_jobs.jobs.model import Frozen, Job, JobStatus
 
+ALL_CAUSES = "*"
+NOT_MADE = f"{JobStatus.FAILED}/not_made"
+"""What a source is counted as of which no job can be made."""
 RATE_MINUTES = 10
 """Over how long the rate is taken: the current minute, and so many before it."""
 _IDS = uuid.UUID("0f0c6d8c-2d7c-4c39-9d7d-64a4f9e1c2b0")
-
-
-ALL_CAUSES = "*"
+_MINUTE = 60 * SECOND
+_LONGEST_ESTIMATE = 10 * 365 * 24 * 60
+"""Minutes."""
 
 
 class BatchStatus(StrEnum):
@@ -24,7 +30,7 @@ class BatchStatus(StrEnum):
 
 
 class Batch(Frozen):
-    """Sources that go the same way. It ends when it is closed and all of its jobs have ended. Times as in jobs."""
+    """Sources that go the same way. It ends when it is closed and all of its jobs have ended."""
 
     batch_id: str
     name: str | None = None
@@ -35,104 +41,142 @@ class Batch(Frozen):
     closed: bool
     """Whether no more sources come."""
     canceled: bool = False
-    """Whether what was open was canceled, and nothing has been tried again since."""
+    """Whether what was open was canceled, and nothing has been retried since."""
     total: int = 0
     """How many sources it was given."""
+    made: int = 0
+    """Of how many it is known what became of them: a job, or that none can be made."""
     work: int = 0
     """How many pieces of work on the batch itself are not done: sources to make jobs of, a retry, a cancellation."""
     notify_url: str | None = None
-    """Where its end is told, as Standard Webhooks says."""
+    """Where its end is announced, as Standard Webhooks says."""
     retrying: str | None = None
     """Which failed jobs the last retry is for, from when it is asked for until the batch ends: those of one cause, or
     ALL_CAUSES."""
     ends: int = 0
-    """How often it has ended: more than once if a job of it was tried again, or a platform took a failure back."""
+    """How often it has ended: more than once if a job of it was retried, or a platform took a failure back."""
     announced: int = 0
-    """How many of its ends have been handed over to be told."""
+    """Which of its ends was announced last."""
     request_digest: str | None = None
     version: int = 0
-    created_at: str
-    updated_at: str
-    ended_at: str | None = None
+    created_at: int
+    updated_at: int
+    started_at: int | None = None
+    """When its first job was made."""
+    ended_at: int | None = None
 
     def is_retrying(self, cause: str | None) -> bool:
         """Whether a retry of jobs that failed for this cause (None: for any) is under way."""
         return self.retrying is not None and (cause is None or self.retrying in (cause, ALL_CAUSES))
 
+    @property
+    def is_being_canceled(self) -> bool:
+        """Whether a cancellation is under way: until it is done nothing can be retried."""
+        return self.canceled and self.work > 0
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether its end was announced. True of a batch that runs: an end that is taken back before that is none."""
+        return self.status == BatchStatus.RUNNING or self.announced >= self.ends
+
+    def is_over(self, counts: "Counts") -> bool:
+        """Whether it has ended with these counts."""
+        return self.closed and self.work == 0 and counts.ended >= self.total
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many jobs of a batch are counted as what, and when they ended of late."""
+    """How many jobs of a batch have ended, how, and when of late."""
 
-    kinds: Mapping[str, int] = field(default_factory=dict)
-    """Jobs, by what they are counted as (see `counted_as`)."""
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    """Jobs by their outcome: see `Job.outcome`."""
     ended_in: Mapping[int, int] = field(default_factory=dict)
     """How many jobs ended in which minute (since 1970), of the last few minutes at least."""
-    started_at: str | None = None
     changes: int = 0
-    """How many jobs have moved from one kind to another so far."""
+    """How often a job was counted, or its end taken back."""
 
     def of(self, status: JobStatus) -> int:
+        """Jobs that have ended so."""
         if status == JobStatus.FAILED:
             return sum(self.causes.values())
-        return self.kinds.get(status, 0)
+        return self.outcomes.get(status, 0)
 
     @property
     def causes(self) -> dict[str, int]:
         """Failed jobs, by the code of their error; the most frequent first."""
         prefix = f"{JobStatus.FAILED}/"
-        found = {kind.removeprefix(prefix): number for kind, number in self.kinds.items() if kind.startswith(prefix)}
+        found = {name.removeprefix(prefix): number for name, number in self.outcomes.items() if name.startswith(prefix)}
         return dict(sorted(((cause, number) for cause, number in found.items() if number), key=lambda c: (-c[1], c[0])))
 
     @property
-    def made(self) -> int:
-        """Sources that have become jobs."""
-        return sum(self.of(status) for status in JobStatus)
-
-    @property
     def ended(self) -> int:
-        return sum(self.of(status) for status in JobStatus if status.ended)
+        return sum(self.outcomes.values())
 
 
-def counted_as(job: Job) -> str:
-    """What a batch counts a job as: its status; if it failed, with the error's code."""
-    if job.status != JobStatus.FAILED:
-        return job.status
-    return f"{JobStatus.FAILED}/{job.error.code if job.error else 'unknown'}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Where a batch's sources stand; together they are all of them."""
+
+    waiting: int
+    """Not jobs yet."""
+    open: int
+    """Jobs that have not ended."""
+    succeeded: int
+    failed: int
+    canceled: int
 
 
-def is_end(kind: str) -> bool:
-    """Whether jobs that are counted so have ended."""
-    return JobStatus(kind.split("/")[0]).ended
+def totals(batch: Batch, counts: Counts) -> Totals:
+    """The counts may be a moment newer than the batch: a job that has ended was made."""
+    made = max(batch.made, counts.ended)
+    return Totals(
+        waiting=batch.total - made,
+        open=made - counts.ended,
+        succeeded=counts.of(JobStatus.SUCCEEDED),
+        failed=counts.of(JobStatus.FAILED),
+        canceled=counts.of(JobStatus.CANCELED),
+    )
 
 
-def job_id(batch_id: str, index: int) -> str:
-    """The id of a batch's job: always the same one for the same source."""
-    return str(uuid.uuid5(_IDS, f"{batch_id}\n{index}"))
+def job_id(batch: Batch, index: int) -> str:
+    """The id of a batch's job: always the same one for the same source.
+
+    A batch that is posted again with its Idempotency-Key after it has expired has the same id, and other jobs.
+    """
+    return str(uuid.uuid5(_IDS, f"{batch.batch_id}\n{batch.created_at}\n{index}"))
 
 
-def rate(counts: Counts, *, at: datetime) -> float | None:
+def is_to_be_retried(job: Job, *, cause: str | None, asked_at: int) -> bool:
+    """Whether a retry that was asked for then is for a job: one that had failed by then, for this cause (None: any).
+
+    A part of a retry that is done again retries none again that has failed since.
+    """
+    if job.status != JobStatus.FAILED or job.adopted or (job.ended_at or 0) > asked_at:
+        return False
+    return cause is None or (job.error is not None and job.error.code == cause)
+
+
+def rate(batch: Batch, counts: Counts, *, at: int) -> float | None:
     """How many jobs end in a minute: of late, or since the first one began if none has ended of late; None before.
 
-    The current minute and the ten before it count, but nothing before the first job began.
+    The current minute and the ten before it count, but nothing before the first job was made.
     """
-    if counts.started_at is None or not counts.ended:
+    if batch.started_at is None or not counts.ended:
         return None
-    began = datetime.fromisoformat(counts.started_at)
-    this_minute = int(at.timestamp()) // 60
-    window = datetime.fromtimestamp((this_minute - RATE_MINUTES) * 60, UTC)
+    this_minute = at // _MINUTE
+    window = (this_minute - RATE_MINUTES) * _MINUTE
     recent = sum(number for minute, number in counts.ended_in.items() if minute >= this_minute - RATE_MINUTES)
-    ended, since = (recent, max(began, window)) if recent else (counts.ended, began)
-    return ended / max((at - since).total_seconds(), 1.0) * 60
+    ended, since = (recent, max(batch.started_at, window)) if recent else (counts.ended, batch.started_at)
+    return ended / max(at - since, SECOND) * _MINUTE
 
 
-def estimated_end(batch: Batch, counts: Counts, *, at: datetime) -> str | None:
+def estimated_end(batch: Batch, counts: Counts, *, at: int) -> int | None:
     """When the last job ends if the rate stays; None before one has ended, and when all have."""
     left = batch.total - counts.ended
-    found = rate(counts, at=at)
+    found = rate(batch, counts, at=at)
     if not found or left <= 0:
         return None
     minutes = left / found
-    if not math.isfinite(minutes) or minutes > 10 * 365 * 24 * 60:
+    if not math.isfinite(minutes) or minutes > _LONGEST_ESTIMATE:
         return None
-    return timestamp(at + timedelta(minutes=minutes))
+    return at + round(minutes * _MINUTE)

@@ -1,59 +1,50 @@
 """A batch's items: the batch itself, its counts, and the pieces of work that are left to do on it.
 
-Counts are spread over several items, because every job that begins or ends changes one, and a single item would make
-their transactions wait for each other. A job moves from one count to another in the transaction that changes it. Who
-wants to end the batch reads the batch first and the counts after it, and ends it only if neither has changed since.
+Who wants to end the batch reads the batch and its counts, and ends it only if none of them has changed since.
 """
 
 import json
+import random
+import time
 import uuid
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from video_jobs import settings, versions
-from video_jobs.batches import ALL_CAUSES, RATE_MINUTES, Batch, BatchStatus, Counts, is_end, job_id
-from video_jobs.jobs import Job, JobStatus, timestamp
-from video_jobs.store import table
-from video_jobs.store.reads import get_items, get_many, newest
+from video_jobs import clock, versions
+from video_jobs.jobs.batches import ALL_CAUSES, Batch, BatchStatus, Counts, job_id
+from video_jobs.jobs.model import Job
+from video_jobs.store import counts, jobs, lists, table
+from video_jobs.store.items import SWEEP_GRACE_SECONDS
 from video_jobs.store.table import (
     CONFLICT_TRIES,
+    OUTLIVES_DAYS,
     SHARDS,
     ConflictError,
     Page,
     expiry,
-    job_item,
-    not_newer,
-    put_request,
-    to_plain,
+    packed,
+    shard_of,
     to_wire,
     transact,
+    unpacked,
 )
 
-COUNT_SHARDS = 8
 CHUNK = 200
 """How many sources one piece of work turns into jobs."""
 CHUNK_BYTES = 300_000
 """How long those sources may be together, so that they fit into an item, of 400 KB at most, even if nothing of them can
 be compressed."""
-JOBS_AT_ONCE = 96
-"""How many of them in one transaction, which takes 100 writes of 4 MB at most."""
-LISTING = "batches"
-"""The partition of the index `listing` that holds all batches: one, as few are made in a second."""
 MOST_SOURCES = 10_000
 """How many sources come at once: with 3.5 MB of them 62 pieces of work, written in one transaction with the batch."""
-_COUNTS_OUTLIVE_SECONDS = 30 * 86400
-"""How much longer than an ended batch its counts are kept: should a job of it run again, they must not go meanwhile."""
-_FORGOTTEN_MINUTES = 10
-"""How many older minutes' ends are removed with each new one."""
 
 
 class WorkKind(StrEnum):
     EXPAND = "expand"  # make jobs of sources
-    RETRY = "retry"  # try failed jobs again
+    RETRY = "retry"  # retry failed jobs
     CANCEL = "cancel"  # cancel open jobs
+    RESTART = "restart"  # have workers look at jobs that have not begun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +59,14 @@ class Work:
     last: int
     """The index before which it ends."""
     sources: tuple[str, ...] = ()
-    """Of an expansion: all that it was given, from `last - len(sources)` on."""
+    """Of an expansion: all that it was given, up to `last`."""
     cause: str | None = None
     """Of a retry: only jobs that failed with this code."""
-    begun_at: str
-    """Of a retry: only jobs that had ended by then, so that a part that is done again retries none again."""
+    begun_at: int
 
     @property
     def left(self) -> tuple[str, ...]:
+        """The sources from `first` on."""
         return self.sources[len(self.sources) - (self.last - self.first) :]
 
 
@@ -91,71 +82,55 @@ def _work_key(work_id: str) -> dict[str, str]:
 
 
 def _batch_item(batch: Batch) -> dict[str, Any]:
-    item = batch.model_dump(mode="json", exclude_none=True) | _batch_key(batch.batch_id)
-    item["template"] = json.dumps(batch.template, ensure_ascii=False)
-    item |= {"listing": LISTING, "listing_order": f"{batch.created_at}#{batch.batch_id}"}
-    if batch.closed:
-        item |= _open(batch.batch_id)
-    return item
-
-
-def _open(name: str) -> dict[str, str]:
-    """What has a sweep look for an item, should its message be lost."""
-    shard = zlib.crc32(name.encode()) % SHARDS
-    return {"open": str(shard), "due_at": timestamp(table.now(), plus=table.SWEEP_GRACE_SECONDS)}
+    return {
+        **batch.model_dump(mode="json", exclude_none=True, exclude={"template"}),
+        **_batch_key(batch.batch_id),
+        **packed(json.dumps(batch.template, ensure_ascii=False)),
+        "shard": f"batch#{shard_of(batch.batch_id)}",
+        "created": f"{clock.iso(batch.created_at)}#{batch.batch_id}",
+        "due_at": _in(counts.LOOK_SECONDS),
+    }
 
 
 def _to_batch(item: Mapping[str, Any]) -> Batch:
-    return Batch.model_validate({**item, "template": json.loads(item["template"])})
+    return Batch.model_validate({**item, "template": json.loads(unpacked(item))})
 
 
 def _work_put(work: Work) -> dict[str, Any]:
     item = _work_key(work.work_id) | {
         "batch_id": work.batch_id,
-        "kind": work.kind,
+        "kind": str(work.kind),
         "first": work.first,
         "last": work.last,
         "begun_at": work.begun_at,
         **({"cause": work.cause} if work.cause else {}),
-        **_open(work.work_id),
+        "shard": f"work#{shard_of(work.work_id)}",
+        "due_at": _in(SWEEP_GRACE_SECONDS),
     }
-    put = put_request(item, condition="attribute_not_exists(pk)")
-    if work.sources:
-        put["Item"]["sources"] = {"B": zlib.compress(json.dumps(work.sources, ensure_ascii=False).encode())}
-    return {"Put": put}
+    return {"Put": table.put_request(item, condition="attribute_not_exists(pk)")}
 
 
-def _to_work(item: Mapping[str, Any]) -> Work:
-    plain = to_plain({name: value for name, value in item.items() if name != "sources"})
-    packed = item.get("sources")
+def _put_sources(chunks: Mapping[str, Sequence[str]]) -> None:
+    """Put what pieces of work will be given, by their ids: items of their own, because they are large and never change.
+
+    They go by themselves, also those of work that is never begun.
+    """
+    for work_id, sources in chunks.items():
+        text = json.dumps(sources, ensure_ascii=False)
+        table.put(_work_key(work_id) | {"sk": "SOURCES", **packed(text), "expires_at": expiry(outlives=OUTLIVES_DAYS)})
+
+
+def _to_work(item: Mapping[str, Any], sources: Mapping[str, Any] | None) -> Work:
     return Work(
-        work_id=plain["pk"].removeprefix("WORK#"),
-        batch_id=plain["batch_id"],
-        kind=WorkKind(plain["kind"]),
-        first=plain["first"],
-        last=plain["last"],
-        sources=tuple(json.loads(zlib.decompress(packed["B"]))) if packed else (),
-        cause=plain.get("cause"),
-        begun_at=plain["begun_at"],
+        work_id=item["pk"].removeprefix("WORK#"),
+        batch_id=item["batch_id"],
+        kind=WorkKind(item["kind"]),
+        first=item["first"],
+        last=item["last"],
+        sources=tuple(json.loads(unpacked(sources))) if sources else (),
+        cause=item.get("cause"),
+        begun_at=item["begun_at"],
     )
-
-
-def _expansions(batch_id: str, sources: Sequence[str], *, first: int) -> list[Work]:
-    works: list[Work] = []
-    for chunk in _chunks(sources):
-        works.append(
-            Work(
-                work_id=str(uuid.uuid4()),
-                batch_id=batch_id,
-                kind=WorkKind.EXPAND,
-                first=first,
-                last=first + len(chunk),
-                sources=tuple(chunk),
-                begun_at=timestamp(table.now()),
-            )
-        )
-        first += len(chunk)
-    return works
 
 
 def _chunks(sources: Sequence[str]) -> Iterator[list[str]]:
@@ -172,104 +147,79 @@ def _chunks(sources: Sequence[str]) -> Iterator[list[str]]:
         yield chunk
 
 
-def _update(key: Mapping[str, str], update: str, *, condition: str | None = None, **values: Any) -> dict[str, Any]:
-    """An Update. In the expressions #name is the attribute of that name."""
-    request: dict[str, Any] = {
-        "TableName": settings.setting("TABLE_NAME"),
+def _by_work(sources: Sequence[str]) -> dict[str, list[str]]:
+    return {str(uuid.uuid4()): chunk for chunk in _chunks(sources)}
+
+
+def _expansions(batch_id: str, chunks: Mapping[str, Sequence[str]], *, first: int) -> list[dict[str, Any]]:
+    """The Puts of the work that makes jobs of these sources."""
+    puts = []
+    for work_id, chunk in chunks.items():
+        last = first + len(chunk)
+        work = Work(
+            work_id=work_id,
+            batch_id=batch_id,
+            kind=WorkKind.EXPAND,
+            first=first,
+            last=last,
+            begun_at=clock.now(),
+        )
+        puts.append(_work_put(work))
+        first = last
+    return puts
+
+
+def _in(seconds: float) -> str:
+    return clock.iso(clock.after(clock.now(), seconds))
+
+
+def _update(
+    key: Mapping[str, str],
+    *,
+    sets: Mapping[str, Any],
+    adds: Mapping[str, int] | None = None,
+    removes: Sequence[str] = (),
+    where: Mapping[str, Any],
+) -> dict[str, Any]:
+    """An Update of an item whose attributes are as `where` says."""
+    adds = adds or {}
+    names = {f"#{name}": name for name in (*sets, *adds, *removes, *where, versions.FIELD)}
+    values = {f":{name}": value for name, value in {**sets, **adds}.items()}
+    values |= {f":was_{name}": value for name, value in where.items()}
+    values[":known"] = versions.ITEMS[versions.item_kind(key["pk"], key["sk"])]
+    parts = ["SET " + ", ".join(f"#{name} = :{name}" for name in sets)]
+    parts += ["ADD " + ", ".join(f"#{name} :{name}" for name in adds)] if adds else []
+    parts += ["REMOVE " + ", ".join(f"#{name}" for name in removes)] if removes else []
+    as_read = [f"#{name} = :was_{name}" for name in where]
+    return {
+        "TableName": table.name(),
         "Key": to_wire(key),
-        "UpdateExpression": update,
-        "ExpressionAttributeNames": {f"#{part}": part for text in (update, condition or "") for part in _names(text)},
-        "ExpressionAttributeValues": to_wire({f":{name}": value for name, value in values.items()}),
+        "UpdateExpression": " ".join(parts),
+        "ConditionExpression": " AND ".join([*as_read, f"#{versions.FIELD} <= :known"]),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": to_wire(values),
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
-    if condition:
-        request["ConditionExpression"] = condition
-    return not_newer(request, versions.item_kind(key["pk"], key["sk"]))
 
 
-def _names(expression: str) -> Iterator[str]:
-    for part in expression.replace(",", " ").replace("(", " ").replace(")", " ").split():
-        if part.startswith("#"):
-            yield part[1:]
-
-
-def _change(batch: Batch, update: str, condition: str = "#version = :version", **values: Any) -> dict[str, Any]:
-    """An Update of a batch that has not changed since it was read."""
-    return _update(
-        _batch_key(batch.batch_id),
-        f"SET #updated_at = :now, #version = #version + :one, {update}",
-        condition=condition,
-        now=timestamp(table.now()),
-        one=1,
-        version=batch.version,
-        **values,
-    )
-
-
-# --- Counting --------------------------------------------------------------------------------------------------------
-
-
-def recount(batch_id: str, job: str, *, before: str, after: str) -> list[dict[str, Any]]:
-    """The Updates that move a job from one count to another."""
-    moves = [_move(batch_id, job, before=before, after=after)]
-    if is_end(before) and not is_end(after):
-        moves.append(_reopen(batch_id))
-    return moves
-
-
-def _move(batch_id: str, job: str, *, before: str, after: str) -> dict[str, Any]:
-    update = "ADD #before :minus, #after :one, #changes :one"
-    values: dict[str, Any] = {"one": 1, "minus": -1}
-    aliases = {"#before": before, "#after": after}
-    minute = int(table.now().timestamp()) // 60
-    if is_end(after) and not is_end(before):
-        update += ", #ended_in :one"
-        aliases["#ended_in"] = f"ended/{minute}"
-        old = range(minute - RATE_MINUTES - _FORGOTTEN_MINUTES, minute - RATE_MINUTES)
-        aliases |= {f"#old{number}": f"ended/{then}" for number, then in enumerate(old)}
-        update += " REMOVE " + ", ".join(f"#old{number}" for number in range(len(old)))
-    if after == JobStatus.RUNNING:
-        update = f"SET #started_at = if_not_exists(#started_at, :now) {update}"
-        values["now"] = timestamp(table.now())
-    request = _update(_count_key(batch_id, job), update, **values)
-    return request | {"ExpressionAttributeNames": request["ExpressionAttributeNames"] | aliases}
-
-
-def _count_key(batch_id: str, job: str) -> dict[str, str]:
-    return {"pk": f"BATCH#{batch_id}", "sk": f"COUNT#{zlib.crc32(job.encode()) % COUNT_SHARDS}"}
-
-
-def _reopen(batch_id: str) -> dict[str, Any]:
-    """A job that had ended runs again, and so does its batch; whoever was about to end it finds it changed."""
-    return _update(
-        _batch_key(batch_id),
-        "SET #status = :running, #updated_at = :now, #open = :open, #due_at = :due "
-        "REMOVE #ended_at, #expires_at ADD #version :one",
-        condition="attribute_exists(#pk)",
-        running=BatchStatus.RUNNING,
-        now=timestamp(table.now()),
-        one=1,
-        open=_open(batch_id)["open"],
-        due=_open(batch_id)["due_at"],
-    )
-
-
-def _to_counts(items: Sequence[Mapping[str, Any]]) -> Counts:
-    kinds: dict[str, int] = {}
-    ended_in: dict[int, int] = {}
-    for item in items:
-        for name, value in item.items():
-            if name.split("/")[0] in JobStatus:
-                kinds[name] = kinds.get(name, 0) + value
-            elif name.startswith("ended/"):
-                minute = int(name.removeprefix("ended/"))
-                ended_in[minute] = ended_in.get(minute, 0) + value
-    started = [item["started_at"] for item in items if "started_at" in item]
-    return Counts(
-        kinds=kinds,
-        ended_in=ended_in,
-        started_at=min(started, default=None),
-        changes=sum(item.get("changes", 0) for item in items),
-    )
+def _change(
+    batch: Batch,
+    sets: Mapping[str, Any],
+    *,
+    adds: Mapping[str, int] | None = None,
+    removes: Sequence[str] = (),
+    where: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """An Update of a batch that is as `where` says; without it, that has not changed since it was read."""
+    return {
+        "Update": _update(
+            _batch_key(batch.batch_id),
+            sets={"updated_at": clock.now(), **sets},
+            adds={"version": 1, **(adds or {})},
+            removes=removes,
+            where={"version": batch.version} if where is None else where,
+        )
+    }
 
 
 # --- A batch and its sources -----------------------------------------------------------------------------------------
@@ -277,15 +227,17 @@ def _to_counts(items: Sequence[Mapping[str, Any]]) -> Counts:
 
 def create(batch: Batch, sources: Sequence[str]) -> tuple[Batch, list[str]]:
     """Put a new batch with its sources, or return the one that has its id already; and the ids of the work to do."""
-    works = _expansions(batch.batch_id, sources, first=0)
-    new = batch.model_copy(update={"total": len(sources), "work": len(works)})
-    put = put_request(_batch_item(new), condition="attribute_not_exists(pk)")
-    # counts of their own: those of an earlier batch, which the same Idempotency-Key has made, outlive it
-    counts = [{"Put": put_request({**_batch_key(batch.batch_id), "sk": f"COUNT#{n}"})} for n in range(COUNT_SHARDS)]
-    reasons = transact([{"Put": put}, *map(_work_put, works), *counts])
+    if found := get(batch.batch_id):
+        return found[0], []
+    chunks = _by_work(sources)
+    _put_sources(chunks)
+    new = batch.model_copy(update={"total": len(sources), "work": len(chunks)})
+    put = table.put_request(_batch_item(new), condition="attribute_not_exists(pk)")
+    works = _expansions(batch.batch_id, chunks, first=0)
+    reasons = transact([{"Put": put}, *works, *counts.new(new)])
     if not reasons:
-        return new, [work.work_id for work in works]
-    return _to_batch(to_plain(reasons[0]["Item"])), []
+        return new, list(chunks)
+    return _to_batch(reasons[0]["Item"]), []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,262 +257,248 @@ def append(batch_id: str, sources: Sequence[str], *, close: bool, post: Post | N
 
     Raises ConflictError if it is closed, KeyError if there is none, PostedOtherwiseError.
     """
-    for _ in range(CONFLICT_TRIES * 2):  # two who add at once both want the next index
+    chunks = _by_work(sources)
+    for attempt in range(CONFLICT_TRIES):  # two who add at once both want the next index
         found = get(batch_id)
         if found is None:
             raise KeyError(batch_id)
         batch, _counts = found
-        works = _expansions(batch_id, sources, first=batch.total)
-        change = _change(
-            batch,
-            "#total = #total + :added, #work = #work + :works, #closed = :closed"
-            + (", #open = :open, #due_at = :due" if close else ""),
-            "#version = :version AND #closed = :false",
-            added=len(sources),
-            works=len(works),
-            closed=close,
-            false=False,
-            **({"open": _open(batch_id)["open"], "due": _open(batch_id)["due_at"]} if close else {}),
-        )
-        posts = [{"Put": _post_put(batch_id, post)}] if post else []
-        reasons = transact([{"Update": change}, *posts, *map(_work_put, works)])
-        if not reasons:
-            return [work.work_id for work in works]
-        if post and "Item" in reasons[1]:
-            if to_plain(reasons[1]["Item"])["digest"] != post.digest:
-                raise PostedOtherwiseError
+        if post and _is_posted(batch, post):
             return []
         if batch.closed:
             raise ConflictError("the batch is closed")
+        if not attempt:
+            _put_sources(chunks)
+        change = _change(
+            batch,
+            {"closed": close},
+            adds={"total": len(sources), "work": len(chunks)},
+            where={"created_at": batch.created_at, "total": batch.total, "closed": False},
+        )
+        posts = [_post_put(batch, post)] if post else []
+        if not transact([change, *posts, *_expansions(batch_id, chunks, first=batch.total)]):
+            return list(chunks)
+        time.sleep(random.uniform(0, 0.02 * 2**attempt))
     raise ConflictError("others add to the batch all the time")
 
 
-def _post_put(batch_id: str, post: Post) -> dict[str, Any]:
-    item = {"pk": f"POST#{batch_id}#{post.key}", "sk": "POST", "digest": post.digest, "expires_at": expiry(table.now())}
-    return put_request(item, condition="attribute_not_exists(pk)")
+def _post_key(batch: Batch, post: Post) -> dict[str, str]:
+    return {"pk": f"POST#{batch.batch_id}#{post.key}", "sk": "POST"}
+
+
+def _post_put(batch: Batch, post: Post) -> dict[str, Any]:
+    item = {**_post_key(batch, post), "digest": post.digest, "created_at": batch.created_at, "expires_at": expiry()}
+    # one that was left behind by an earlier batch of this id says nothing
+    fresh = "attribute_not_exists(pk) OR created_at < :created"
+    return {"Put": table.put_request(item, condition=fresh, created=batch.created_at)}
+
+
+def _is_posted(batch: Batch, post: Post) -> bool:
+    """Whether this was added before. Raises PostedOtherwiseError."""
+    found = table.get(_post_key(batch, post))
+    if found is None or found["created_at"] != batch.created_at:
+        return False
+    if found["digest"] != post.digest:
+        raise PostedOtherwiseError
+    return True
 
 
 def listed(*, limit: int, cursor: str | None = None) -> Page[Batch]:
-    """Batches without their counts, newest first; those of release 0.3 and before are not among them.
-
-    The index says which ones they are, and what is not in it is read of each. The cursor is as in `reads.jobs`.
-    """
-    found = newest("listing", LISTING, limit=limit + 1, before=cursor)["Items"]
-    keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found[:limit]]
-    there = {item["pk"]["S"]: _to_batch(to_plain(item)) for item in get_items(keys)}
-    page = [there[key["pk"]["S"]] for key in keys if key["pk"]["S"] in there]
-    last = found[limit - 1]["listing_order"]["S"] if len(found) > limit else None
-    return Page(items=page, cursor=last)
+    """Batches without their counts, newest first. The cursor is as in `lists.of_providers`."""
+    shards = [f"batch#{shard}" for shard in range(SHARDS)]
+    ids, more = lists.newest("by_provider", "shard", shards, limit=limit, cursor=cursor)
+    there = {item["batch_id"]: _to_batch(item) for item in table.get_many([_batch_key(found) for found in ids])}
+    return Page(items=[there[found] for found in ids if found in there], cursor=more)
 
 
 def get(batch_id: str) -> tuple[Batch, Counts] | None:
     """The batch and its counts as they are at this moment: one consistent query of a few kilobytes."""
     found = _read(batch_id)
-    return (found[0], _to_counts(found[1])) if found else None
+    return (found[0], counts.to_counts(found[1])) if found else None
 
 
 def _read(batch_id: str) -> tuple[Batch, list[dict[str, Any]]] | None:
     """The batch and the items that hold its counts."""
-    items = settings.dynamodb().query(
-        TableName=settings.setting("TABLE_NAME"),
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues=to_wire({":pk": f"BATCH#{batch_id}"}),
-        ConsistentRead=True,
-    )["Items"]
-    if not items or items[0]["sk"]["S"] != "BATCH":
+    items = list(table.query_all("pk = :pk", {"pk": f"BATCH#{batch_id}"}))
+    if not items or items[0]["sk"] != "BATCH":
         return None
-    batch, *counts = map(to_plain, items)
-    return _to_batch(batch), counts
+    return _to_batch(items[0]), items[1:]
 
 
 # --- Its end ---------------------------------------------------------------------------------------------------------
 
 
 def settle(batch_id: str) -> tuple[Batch, Counts] | None:
-    """End a batch whose jobs have all ended; the batch if it has ended by this, and None otherwise."""
+    """End a batch whose jobs have all ended; the batch as it has ended if it has by this, and None otherwise."""
     for _ in range(CONFLICT_TRIES):
         found = _read(batch_id)
         if found is None:
             return None
         batch, items = found
-        counts = _to_counts(items)
-        done = batch.closed and not batch.work and counts.ended >= batch.total
-        if batch.status == BatchStatus.ENDED or not done:
+        counted = counts.to_counts(items)
+        if batch.status == BatchStatus.ENDED or not batch.is_over(counted):
             return None
-        moment = table.now()
+        now = clock.now()
+        end = {"status": str(BatchStatus.ENDED), "ended_at": now, "ends": batch.ends + 1}
         change = _change(
-            batch,
-            "#status = :ended, #ended_at = :ended_at, #ends = #ends + :one, #due_at = :due, #expires_at = :expiry "
-            "REMOVE #retrying",
-            ended=BatchStatus.ENDED,
-            ended_at=timestamp(moment),
-            due=timestamp(moment, plus=table.SWEEP_GRACE_SECONDS),
-            expiry=expiry(moment),
+            batch, end | {"due_at": _in(SWEEP_GRACE_SECONDS), "expires_at": expiry()}, removes=["retrying"]
         )
-        if not transact([{"Update": change}, *_expiries(batch_id, items, expiry(moment))]):
-            # as it has ended: by now a job of it may have been tried again
-            end = {"retrying": None, "status": BatchStatus.ENDED, "ended_at": timestamp(moment), "ends": batch.ends + 1}
-            return batch.model_copy(update=end | {"version": batch.version + 1}), counts
+        if not transact([change, *counts.expiries(batch, items, expiry())]):
+            ended = {"retrying": None, "version": batch.version + 1, "updated_at": now}
+            return Batch.model_validate({**batch.model_dump(), **end, **ended}), counted
     return None  # it changes all the time: whoever changes it settles it
 
 
-def _expiries(batch_id: str, items: Sequence[Mapping[str, Any]], moment: int) -> list[dict[str, Any]]:
-    """Updates that say when the counts go; each fails if its count has changed since it was read."""
-    changes = {item["sk"]: item["changes"] for item in items if "changes" in item}
-    updates = []
-    for number in range(COUNT_SHARDS):
-        key = f"COUNT#{number}"
-        known = {"changes": changes[key]} if key in changes else {}
-        update = _update(
-            {"pk": f"BATCH#{batch_id}", "sk": key},
-            "SET #expires_at = :expiry",
-            condition="#changes = :changes" if known else "attribute_not_exists(#changes)",
-            expiry=moment + _COUNTS_OUTLIVE_SECONDS,
-            **known,
-        )
-        updates.append({"Update": update})
-    return updates
-
-
-def untold(batch_id: str) -> tuple[Batch, Counts] | None:
-    """A batch that has ended, if it is not noted that its end was handed over to be told."""
+def unannounced(batch_id: str) -> tuple[Batch, Counts] | None:
+    """A batch that has ended, if its end is not noted as announced."""
     found = get(batch_id)
-    if found is None or found[0].status != BatchStatus.ENDED or found[0].announced >= found[0].ends:
-        return None
-    return found
+    return found if found and not found[0].is_announced else None
 
 
-def told(batch: Batch) -> None:
-    """The end of a batch is handed over to be told: no sweep looks for it any more."""
-    request = _update(
+def announced(batch: Batch) -> None:
+    """The end of a batch is announced: no sweep looks for it any more. One that runs again stays as it is."""
+    update = _update(
         _batch_key(batch.batch_id),
-        "SET #announced = :ends REMOVE #open, #due_at",
-        condition="#ends = :ends AND #status = :ended",
-        ends=batch.ends,
-        ended=BatchStatus.ENDED,
+        sets={"announced": batch.ends},
+        removes=["due_at"],
+        where={"ends": batch.ends, "status": str(BatchStatus.ENDED)},
     )
-    try:
-        table.update(request)
-    except ConflictError:
-        return  # it runs again
+    transact([{"Update": update}])
 
 
 # --- Work on it ------------------------------------------------------------------------------------------------------
 
 
 def retry(batch: Batch, *, cause: str | None) -> str | None:
-    """Have failed jobs tried again, if they failed with this code; the id of the work to do, None if it changed.
+    """Have failed jobs retried, if they failed with this code; the id of the work to do.
 
-    The batch runs again at once, and is not a canceled one any more.
+    None if the batch changed, is being canceled, or its end is not announced yet: that would be lost. The batch runs
+    again at once, and is not a canceled one any more.
     """
-    return _begin(batch, WorkKind.RETRY, cause=cause)
+    if batch.is_being_canceled or not batch.is_announced:
+        return None
+    change = {
+        "canceled": False,
+        "status": str(BatchStatus.RUNNING),
+        "retrying": cause or ALL_CAUSES,
+        "due_at": _in(counts.LOOK_SECONDS),
+    }
+    update = _change(batch, change, adds={"work": 1}, removes=["ended_at", "expires_at"])
+    return _begun(update, _work(batch, WorkKind.RETRY, cause=cause))
 
 
 def cancel(batch: Batch) -> str | None:
-    """Close a batch and have its open jobs canceled; the id of the work to do, None if it changed."""
-    return _begin(batch, WorkKind.CANCEL)
+    """Close a batch and have its open jobs canceled; the id of the work to do, None if it changed, or has ended."""
+    as_read = {"created_at": batch.created_at, "total": batch.total, "status": str(BatchStatus.RUNNING)}
+    update = _change(batch, {"closed": True, "canceled": True}, adds={"work": 1}, where=as_read)
+    return _begun(update, _work(batch, WorkKind.CANCEL))
 
 
-def _begin(batch: Batch, kind: WorkKind, *, cause: str | None = None) -> str | None:
-    work = Work(
+def restart(batch: Batch) -> str | None:
+    """Have workers look at the jobs that have not begun; the id of the work to do, None if the batch changed."""
+    return _begun(_change(batch, {}, adds={"work": 1}), _work(batch, WorkKind.RESTART))
+
+
+def _work(batch: Batch, kind: WorkKind, *, cause: str | None = None) -> Work:
+    return Work(
         work_id=str(uuid.uuid4()),
         batch_id=batch.batch_id,
         kind=kind,
         first=0,
         last=batch.total,
         cause=cause,
-        begun_at=timestamp(table.now()),
+        begun_at=clock.now(),
     )
-    if kind == WorkKind.CANCEL:
-        begin: dict[str, Any] = {"closed": True, "canceled": True}
-    else:
-        begin = {"canceled": False, "status": BatchStatus.RUNNING, "retrying": cause or ALL_CAUSES}
-    if batch.closed or kind == WorkKind.CANCEL:
-        begin |= {"open": _open(batch.batch_id)["open"], "due_at": _open(batch.batch_id)["due_at"]}
-    change = _change(
-        batch,
-        ", ".join(["#work = #work + :one", *(f"#{name} = :{name}" for name in begin)])
-        + ("" if kind == WorkKind.CANCEL else " REMOVE #ended_at, #expires_at"),
-        **begin,
-    )
-    return None if transact([{"Update": change}, _work_put(work)]) else work.work_id
 
 
-def drop(work: Work) -> None:
-    """Forget a piece of work whose batch is gone."""
-    settings.dynamodb().delete_item(TableName=settings.setting("TABLE_NAME"), Key=to_wire(_work_key(work.work_id)))
+def _begun(change: Mapping[str, Any], work: Work) -> str | None:
+    return None if transact([change, _work_put(work)]) else work.work_id
 
 
 def work(work_id: str) -> Work | None:
     """A piece of work that is not done (a consistent read)."""
-    item = (
-        settings.dynamodb()
-        .get_item(TableName=settings.setting("TABLE_NAME"), Key=to_wire(_work_key(work_id)), ConsistentRead=True)
-        .get("Item")
-    )
-    return _to_work(item) if item else None
+    found = {item["sk"]: item for item in table.query_all("pk = :pk", {"pk": f"WORK#{work_id}"})}
+    return _to_work(found["WORK"], found.get("SOURCES")) if "WORK" in found else None
 
 
-def expand(work: Work, jobs: Sequence[Job]) -> Work | None:
-    """Put the jobs of the next sources and note how far the work is; None if that was done before.
+def drop(work: Work) -> None:
+    """Forget a piece of work whose batch is gone."""
+    table.delete(_work_key(work.work_id))
 
-    One transaction: a source becomes a job once, and is counted once.
+
+def advance(batch: Batch, work: Work, by: int, *, not_made: int = 0) -> Work | None:
+    """Note that a piece of work is so many indices further on, and count the sources of which no job can be made.
+
+    None if somebody else has noted it. The same piece if the batch was canceled since it was read, or is not canceled
+    any more: then this part of the work is to be done again, in the other way.
     """
-    count = _update(
-        _count_key(work.batch_id, jobs[0].job_id),
-        "ADD #pending :made, #changes :made",
-        made=len(jobs),
+    moved = replace(work, first=work.first + by)
+    if moved.first < moved.last:
+        step = {
+            "Update": _update(
+                _work_key(work.work_id),
+                sets={"first": moved.first, "due_at": _in(SWEEP_GRACE_SECONDS)},
+                where={"first": work.first},
+            )
+        }
+    else:
+        step = {"Delete": _removed(work)}
+    makes = by if work.kind == WorkKind.EXPAND else 0
+    change = _change(
+        batch,
+        {"started_at": clock.now()} if makes and batch.started_at is None else {},
+        adds={"made": makes, "work": 0 if moved.first < moved.last else -1},
+        where={"created_at": batch.created_at, "canceled": batch.canceled},
     )
-    puts = [{"Put": put_request(job_item(job), condition="attribute_not_exists(pk)")} for job in jobs]
-    moved = _moved(work, len(jobs))
-    progress = _progress(work, moved)
-    reasons = transact([*progress, {"Update": count}, *puts])
+    reasons = transact([step, change, *([counts.not_made(batch, not_made)] if not_made else [])])
     if not reasons:
         return moved
-    if all(reason["Code"] == "None" for reason in reasons[: len(progress)]):
-        raise ConflictError(f"a job of batch {work.batch_id} is there although nobody has made it")
-    return None
+    return work if table.held(reasons, 0) else None
 
 
-def advance(work: Work, by: int) -> Work | None:
-    """Note that a retry or a cancellation is so many indices further on; None if it was before."""
-    moved = _moved(work, by)
-    return None if transact(_progress(work, moved)) else moved
-
-
-def _moved(work: Work, by: int) -> Work:
-    return replace(work, first=work.first + by)
-
-
-def _progress(work: Work, moved: Work) -> list[dict[str, Any]]:
-    """Note how far the work is; if it is done, remove it, and the batch has one less."""
-    if moved.first < moved.last:
-        update = _update(
-            _work_key(work.work_id),
-            "SET #first = :to, #due_at = :due",
-            condition="#first = :at",
-            at=work.first,
-            to=moved.first,
-            due=timestamp(table.now(), plus=table.SWEEP_GRACE_SECONDS),
-        )
-        return [{"Update": update}]
-    delete = {
-        "TableName": settings.setting("TABLE_NAME"),
+def _removed(work: Work) -> dict[str, Any]:
+    return {
+        "TableName": table.name(),
         "Key": to_wire(_work_key(work.work_id)),
-        "ConditionExpression": "#first = :at",
+        "ConditionExpression": "#first = :first",
         "ExpressionAttributeNames": {"#first": "first"},
-        "ExpressionAttributeValues": to_wire({":at": work.first}),
+        "ExpressionAttributeValues": to_wire({":first": work.first}),
     }
-    less = _update(
-        _batch_key(work.batch_id),
-        "SET #work = #work - :one, #updated_at = :now ADD #version :one",
-        one=1,
-        now=timestamp(table.now()),
-    )
-    return [{"Delete": delete}, {"Update": less}]
 
 
-def jobs_at(batch_id: str, indices: Sequence[int]) -> dict[int, Job | None]:
-    """A batch's jobs by their index, as they are at this moment: None was deleted, what is missing is not made yet."""
-    ids = {job_id(batch_id, index): index for index in indices}
-    return {ids[found_id]: job for found_id, job in get_many(ids).items()}
+# --- Its jobs --------------------------------------------------------------------------------------------------------
+
+
+def jobs_at(batch: Batch, indices: Sequence[int], *, consistent: bool = True) -> list[Job]:
+    """A batch's jobs of these indices, without what their steps came to; those that there are."""
+    found = jobs.read_many([job_id(batch, index) for index in indices], consistent=consistent)
+    ours = (job for job in found.values() if job is not None and job.request.batch_id == batch.batch_id)
+    return sorted(ours, key=lambda job: job.request.batch_index or 0)
+
+
+def make(batch: Batch, index: int, job: Job | None) -> tuple[Job | None, bool]:
+    """Put the job of a source, or find the one that is there. None: no job can be made of it.
+
+    The job, if there is one; and whether there is or was one: one that a person has deleted was counted at its end.
+    Of a source that is no job there will never be one: whoever comes again finds a mark.
+    """
+    found_id = job_id(batch, index)
+    try:
+        there = jobs.create(job) if job is not None else _barred(found_id)
+    except ConflictError:
+        mark = table.get(table.job_key(found_id)) or {}
+        return None, not mark.get("not_made", False)
+    is_ours = there is not None and there.request.batch_id == batch.batch_id
+    return (there, True) if is_ours else (None, False)
+
+
+def _barred(found_id: str) -> Job | None:
+    """Mark that there is no job of this id; or the job that is there. Raises ConflictError if it was marked before."""
+    moment = clock.iso(clock.now())
+    mark = {**table.job_key(found_id), "deleted_at": moment, "not_made": True, "v": 1, "expires_at": expiry()}
+    found = table.put_new(mark)
+    if found is None:
+        return None
+    if "deleted_at" in found:
+        raise ConflictError("it is known what became of this source")
+    return jobs.read(found_id)

@@ -6,7 +6,7 @@ Rules about jobs stand in `jobs.transitions`; the only condition here is that no
 import random
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,9 +68,12 @@ def is_deleted(job_id: str) -> bool:
     return found is not None and "deleted_at" in found
 
 
-def read_many(job_ids: Collection[str], *, consistent: bool = True) -> dict[str, Job | None]:
-    """Jobs by their ids, without what their steps came to: None was deleted, what is missing never was."""
-    keys = [key for job_id in job_ids for key in (job_key(job_id), {"pk": f"JOB#{job_id}", "sk": "REQUEST"})]
+def read_many(
+    job_ids: Collection[str], *, results: Collection[str] = (), consistent: bool = True
+) -> dict[str, Job | None]:
+    """Jobs by their ids: None was deleted, what is missing never was. Of what steps came to, `results` of these."""
+    sort_keys = ("JOB", "REQUEST", *(f"RESULT#{step}" for step in results))
+    keys = [{"pk": f"JOB#{job_id}", "sk": sort_key} for job_id in job_ids for sort_key in sort_keys]
     parts: dict[str, list[dict[str, Any]]] = {}
     for item in table.get_many(keys, consistent=consistent):
         parts.setdefault(item["pk"].removeprefix("JOB#"), []).append(item)
@@ -159,13 +162,6 @@ def discard(job: Job) -> bool:
     for item in list(table.query_all("pk = :pk", {"pk": f"JOB#{job.job_id}"})):
         table.delete({"pk": item["pk"], "sk": item["sk"]})
     return True
-
-
-def overdue(shard: str, *, before: int) -> Iterator[dict[str, Any]]:
-    """What of a shard of the index `due` should have moved before then, the longest overdue first: pk, sk, due_at."""
-    yield from table.query_all(
-        "shard = :shard AND due_at < :before", {"shard": shard, "before": clock.iso(before)}, index="due"
-    )
 
 
 def _nonce() -> str:

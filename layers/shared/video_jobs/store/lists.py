@@ -56,17 +56,25 @@ def _listed(status: JobStatus | None) -> tuple[str, ...]:
 def _page(
     index: str, key: str, partitions: Sequence[str], *, status: JobStatus | None, limit: int, cursor: str | None
 ) -> Page[Job]:
-    found = heapq.nlargest(
-        limit + 1,
-        (entry for value in partitions for entry in _newest(index, key, value, limit=limit + 1, before=cursor)),
-    )
-    ids = [entry.split("#", maxsplit=1)[1] for entry in found[:limit]]
+    ids, more = newest(index, key, partitions, limit=limit, cursor=cursor)
     there = jobs.read_many(ids, consistent=False)
     listed = [job for job_id in ids if (job := there.get(job_id)) and (status is None or job.status == status)]
-    return Page(items=listed, cursor=found[limit - 1] if len(found) > limit else None)
+    return Page(items=listed, cursor=more)
 
 
-def _newest(index: str, key: str, value: str, *, limit: int, before: str | None) -> list[str]:
+def newest(
+    index: str, key: str, partitions: Sequence[str], *, limit: int, cursor: str | None
+) -> tuple[list[str], str | None]:
+    """The newest ids of some index partitions, and the cursor of what follows."""
+    found = heapq.nlargest(
+        limit + 1,
+        (entry for value in partitions for entry in _entries(index, key, value, limit=limit + 1, before=cursor)),
+    )
+    ids = [entry.split("#", maxsplit=1)[1] for entry in found[:limit]]
+    return ids, found[limit - 1] if len(found) > limit else None
+
+
+def _entries(index: str, key: str, value: str, *, limit: int, before: str | None) -> list[str]:
     """The newest entries of one index partition, or those below a "created_at#job_id"."""
     values = {"value": value} | ({"before": before} if before else {})
     condition = f"{key} = :value" + (" AND created < :before" if before else "")
