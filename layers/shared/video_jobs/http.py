@@ -33,6 +33,10 @@ class Request:
         self.headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         self._query = parse_qs(event.get("rawQueryString") or "", errors="replace")
 
+    @property
+    def path(self) -> str:
+        return str(self._event.get("rawPath", ""))
+
     @cached_property
     def body(self) -> bytes:
         """The body as it was sent: nothing if there was none. Raises MalformedBodyError."""
@@ -62,23 +66,10 @@ class Request:
         """The headers to archive."""
         return {name: self.headers[name] for name in _KEPT_HEADERS if name in self.headers}
 
-    @property
-    def redelivery(self) -> dict[str, Any] | None:
-        """Who proved to be its sender when it first came. A key beside the request: no sender can set it."""
-        return self._event.get("redelivery")
-
     def parameter(self, name: str) -> str | None:
         """A parameter of the query that came exactly once."""
         found = self._query.get(name, [])
         return found[0] if len(found) == 1 else None
-
-    def to_keep(self, **redelivery: Any) -> dict[str, Any]:
-        """The event to hand over again later, without its query string: its proof is what `redelivery` says."""
-        kept = ("version", "routeKey", "rawPath", "body", "isBase64Encoded")
-        return {name: self._event[name] for name in kept if name in self._event} | {
-            "headers": self.kept_headers,
-            "redelivery": redelivery,
-        }
 
 
 def json_answer(status: int, body: Mapping[str, Any], *, content_type: str = "application/json") -> dict[str, Any]:

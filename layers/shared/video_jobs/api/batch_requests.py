@@ -117,8 +117,11 @@ class RetryRequest(Body):
 
 
 def new_job(batch: Batch, index: int, source: str) -> Job:
-    """The job of one of a batch's sources."""
+    """The job of one of a batch's sources. Raises ValidationError for what an earlier release took, and this one not.
+
+    It is not older than its batch, whatever the clocks say: what is, belongs to an earlier batch of the same id.
+    """
     request = _job_request.validate_python(batch.template | {"source": source})
     job = request.new_job(job_id(batch, index))
-    asked = job.request.model_copy(update={"batch_id": batch.batch_id, "batch_index": index})
-    return job.model_copy(update={"request": asked})
+    asked = job.request.model_copy(update={"batch_id": batch.batch_id, "batch_index": index, "digest": None})
+    return job.model_copy(update={"request": asked, "created_at": max(job.created_at, batch.created_at)})

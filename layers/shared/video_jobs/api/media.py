@@ -1,14 +1,25 @@
-"""What the API shows of a VideoDB medium: all that its jobs have found out."""
+"""What is known of a VideoDB medium: all that its jobs have found out."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
+from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel
 
+from video_jobs.api import problems
+from video_jobs.api.middleware import Routes
+from video_jobs.api.native import ALWAYS, INVALID, problem_response
 from video_jobs.api.views import JobSummary, StepView
 from video_jobs.jobs.model import Job, MediaType, StepStatus
-from video_jobs.platforms.videodb.media import kind
+from video_jobs.platforms.videodb.media import kind, media_id
 from video_jobs.platforms.videodb.plan import STEPS
+from video_jobs.store import jobs, media
+
+PROVIDER = "videodb"
+MOST_JOBS = 20
+"""How many of a medium's jobs are read: their cost has an end, and so has the answer's size."""
+
+routes = Routes()
 
 
 class MediumStep(StepView):
@@ -68,10 +79,38 @@ class VideoView(BaseModel):
 
 
 def _steps(name: str, jobs: Sequence[Job]) -> list[MediumStep]:
-    return [
-        MediumStep(name=name, job_id=job.job_id, **job.steps[name].model_dump()) for job in jobs if name in job.steps
-    ]
+    return [MediumStep.of(name, job.steps[name], job_id=job.job_id) for job in jobs if name in job.steps]
 
 
 def _ids(name: str, results: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(result[name] for result in results if isinstance(result.get(name), str)))
+
+
+@routes.get(
+    "/videodb/videos/<video_id>",
+    operation_id="showVideo",
+    tags=["videodb"],
+    summary="Show what is known of a VideoDB video, from its jobs",
+    responses={
+        200: {"description": "The video"},
+        404: problem_response("No job of ours knows such a video"),
+        **INVALID,
+        **ALWAYS,
+    },
+)
+def show(
+    video_id: Annotated[str, Path(max_length=256, description="VideoDB's id: m-… (or a-…, img-…).")],
+) -> VideoView:
+    found = media.followers(PROVIDER, video_id, limit=MOST_JOBS)
+    followers = [job for job_id in found.items if (job := jobs.read(job_id)) and _is_about(job, video_id)]
+    if not followers:
+        raise problems.not_found("video")
+    return VideoView.of(video_id, followers, complete=found.cursor is None)
+
+
+def _is_about(job: Job, video_id: str) -> bool:
+    """Whether this is the id of the job's medium, and not of an index or a collection that the job made."""
+    try:
+        return media_id(job) == video_id
+    except ValueError:
+        return False

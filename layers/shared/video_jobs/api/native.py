@@ -1,12 +1,10 @@
-"""What the functions of our own API share: how they read a request, say no, and describe what they answer."""
+"""What the routes of our own API share: how a request is read, what is said no to, and how answers are described."""
 
-import json
 from collections import Counter
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
@@ -14,25 +12,45 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 from video_jobs import jsontext, nesting
-from video_jobs.api import problems
+from video_jobs.api import keys, problems
+from video_jobs.api.middleware import Api, Routes
 from video_jobs.api.problems import MOST_ERRORS, Problem, ProblemError
+from video_jobs.aws.secrets import SecretUnavailableError
 from video_jobs.http import MalformedBodyError, Request
 from video_jobs.platforms.requests import PROVIDERS
 from video_jobs.versions import NewerVersionError
+
+LARGEST_BODY = 256 * 1024
+"""Bytes. What a job was asked for is one item of the table, which takes 400 KB."""
+LARGEST_BATCH = 3_500_000
+"""Bytes. DynamoDB takes 4 MB in a transaction, and a batch is written with its sources or not at all."""
+
+
+def native_api(*declared: Routes) -> Api:
+    """An API that validates, and says no in problems (RFC 9457)."""
+    return Api(
+        *declared,
+        owner=_owner,
+        refusal=_refusal,
+        read=_strictly_read,
+        validate=True,
+        middlewares=[_refuse_what_is_not_read],
+    )
+
+
+# --- What answers are described as -----------------------------------------------------------------------------------
 
 
 def problem_response(description: str) -> OpenAPIResponse:
     return {"description": description, "content": {problems.CONTENT_TYPE: {"model": Problem}}}
 
 
-def _gateway_response(description: str) -> OpenAPIResponse:
-    """What API Gateway answers, and not the function."""
-    return {"description": description, "content": {"application/json": {"model": problems.GatewayMessage}}}
-
-
 ALWAYS: dict[int, OpenAPIResponse] = {
-    403: _gateway_response("Not one of the API keys"),
-    500: _gateway_response("The API keys cannot be read, or the function broke off"),
+    401: problem_response("Not one of the API keys"),
+    500: {
+        "description": "API Gateway's own: the function broke off",
+        "content": {"application/json": {"model": problems.GatewayMessage}},
+    },
     503: {
         "description": "AWS did not answer, or a newer release has written what was asked for; try again",
         "content": {problems.CONTENT_TYPE: {"model": Problem}, "application/json": {"model": problems.GatewayMessage}},
@@ -50,38 +68,37 @@ def json_response[T](status: HTTPStatus, body: T, *, headers: dict[str, Any] | N
     return Response(status_code=status, content_type="application/json", body=body, headers=headers)
 
 
-def native_app(logger: Logger) -> APIGatewayHttpResolver:
-    """A resolver that validates, and says no in problems; what it did not expect goes to the log."""
-    app = APIGatewayHttpResolver(enable_validation=True)
+# --- Who asks, and how no is said ------------------------------------------------------------------------------------
 
-    @app.exception_handler(ProblemError)  # type: ignore[untyped-decorator]
-    def on_problem(error: ProblemError) -> Response[str]:
-        return _say_no(error)
 
-    @app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
-    def on_invalid(error: RequestValidationError) -> Response[str]:
-        return _say_no(problems.invalid(error.errors(), tags=PROVIDERS))
+def _owner(request: Request) -> str:
+    name = keys.owner(request.headers)
+    if name is None:
+        raise problems.unauthorized()
+    return name
 
-    @app.not_found
-    def on_unknown_route(_error: NotFoundError) -> Response[str]:
-        return _say_no(problems.not_found("route"))
 
-    @app.exception_handler(NewerVersionError)  # type: ignore[untyped-decorator]
-    def on_newer_version(error: NewerVersionError) -> Response[str]:
-        """For some seconds while a release is deployed; for longer after it was rolled back."""
-        logger.warning("newer_version", extra={"reason": str(error)})
-        return _say_no(problems.newer_version())
+def _refusal(error: Exception) -> Response[str]:
+    said = _problem(error).problem
+    return Response(status_code=said.status, content_type=problems.CONTENT_TYPE, body=said.model_dump_json())
 
-    @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
-    def on_fault(_error: Exception) -> Response[str]:
-        """Nothing that a caller can do leads here; what did is in the log."""
-        logger.exception("fault")
-        return _say_no(
-            ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The request could not be handled; try again.")
-        )
 
-    app.use(middlewares=[_refuse_what_is_not_read])
-    return app
+def _problem(error: Exception) -> ProblemError:
+    match error:
+        case ProblemError():
+            return error
+        case RequestValidationError():
+            return problems.invalid(error.errors(), tags=PROVIDERS)
+        case NotFoundError():
+            return problems.not_found("route")
+        case NewerVersionError():
+            return problems.newer_version()
+        case SecretUnavailableError():
+            return problems.unavailable("The API keys of this deployment cannot be read; try again.")
+    return problems.unavailable()
+
+
+# --- How a request is read -------------------------------------------------------------------------------------------
 
 
 def _refuse_what_is_not_read(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
@@ -102,36 +119,8 @@ def _refuse_what_is_not_read(app: APIGatewayHttpResolver, next_middleware: NextM
     return next_middleware(app)
 
 
-def _say_no(error: ProblemError) -> Response[str]:
-    return Response(
-        status_code=error.problem.status,
-        content_type=problems.CONTENT_TYPE,
-        body=error.problem.model_dump_json(exclude_defaults=False),
-    )
-
-
-def answer(
-    app: APIGatewayHttpResolver, event: dict[str, Any], context: Any, *, largest_body: int, too_large: str = ""
-) -> dict[str, Any]:
-    """What the resolver answers to a request; its body, of `largest_body` bytes at most, is read as we read JSON.
-
-    `too_large` says what to do with a larger one, if something can be done.
-    """
-    try:
-        plain = _strictly_read(event, largest_body, too_large)
-    except ProblemError as error:
-        return {
-            "statusCode": error.problem.status,
-            "headers": {"content-type": problems.CONTENT_TYPE},
-            "body": error.problem.model_dump_json(),
-        }
-    answered: dict[str, Any] = app.resolve(plain, context)
-    return answered | {"body": answered.get("body") or ""}  # payload format 2.0 knows no null body
-
-
-def _strictly_read(event: dict[str, Any], largest_body: int, too_large: str) -> dict[str, Any]:
+def _strictly_read(request: Request, event: dict[str, Any]) -> dict[str, Any]:
     """The event with its body as we read it: the framework reads JSON, and content types, otherwise than we do."""
-    request = Request(event)
     plain = event | {"headers": request.headers | {"content-type": "application/json"}, "isBase64Encoded": False}
     try:
         body = request.body
@@ -139,16 +128,12 @@ def _strictly_read(event: dict[str, Any], largest_body: int, too_large: str) -> 
             return plain | {"body": None}
         _require_json(request.headers.get("content-type", "application/json"))
         found = jsontext.read(body)
-        if (place := nesting.too_deep(found)) is not None:
-            raise problems.too_deep(place)
-        text = json.dumps(found, ensure_ascii=False, allow_nan=False)
-        size = max(len(body), len(text.encode()))
-    except (MalformedBodyError, jsontext.NotJsonError, ValueError) as error:
-        # ValueError: a number that only infinity holds (1e999)
+    except (MalformedBodyError, jsontext.NotJsonError) as error:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed_json", f"The body cannot be read: {error}.") from None
-    if size > largest_body:
-        said = f"The body has {size} bytes; {largest_body} is the most. {too_large}".strip()
-        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", said)
+    if (place := nesting.too_deep(found)) is not None:
+        raise problems.too_deep(place)
+    text = jsontext.write(found, ascii_only=False)
+    _require_room(event["rawPath"], max(len(body), len(text.encode())))
     return plain | {"body": text}
 
 
@@ -158,3 +143,12 @@ def _require_json(content_type: str) -> None:
         raise ProblemError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", "Send JSON, with content-type: application/json."
         )
+
+
+def _require_room(path: str, size: int) -> None:
+    many = path.startswith("/batches")
+    most = LARGEST_BATCH if many else LARGEST_BODY
+    if size > most:
+        said = f"The body has {size} bytes; {most} is the most."
+        hint = " Leave the batch open, and send its sources in several requests." if many else ""
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", said + hint)

@@ -81,6 +81,14 @@ def newer_version() -> ProblemError:
     )
 
 
+def key_reused() -> ProblemError:
+    return ProblemError(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "idempotency_key_reused",
+        "This Idempotency-Key came with another request before.",
+    )
+
+
 def invalid_cursor() -> ProblemError:
     return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor", "The cursor is not one that we gave out.")
 

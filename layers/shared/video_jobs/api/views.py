@@ -1,46 +1,57 @@
-"""What the API shows of jobs and events."""
+"""What the API shows of jobs, batches and events. Moments are UTC, ISO 8601."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from video_jobs.jobs.batches import Batch, BatchStatus, Counts, estimated_end, rate
-from video_jobs.jobs.model import Job, JobError, JobStatus, MediaType, StepStatus, now
+from video_jobs import clock
+from video_jobs.jobs.batches import Batch, BatchStatus, Counts, estimated_end, rate, totals
+from video_jobs.jobs.model import Job, JobError, JobStatus, MediaType, Step, StepStatus
 from video_jobs.nesting import Shallow
-from video_jobs.platforms import media
-from video_jobs.store import Page
+from video_jobs.platforms.media import medium_of
+from video_jobs.store.table import Page
 
-_DONE = (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
+LONGEST_LISTED_SOURCE = 200
+"""Characters of a source that a list shows."""
+_STEP_MOMENTS = frozenset({"started_at", "polled_at", "wake_at", "deadline_at", "ended_at"})
 
 
 class StepView(BaseModel):
-    """How one step stands. Times are UTC, ISO 8601."""
+    """How one step stands."""
 
     name: str
     status: StepStatus
     attempt: int
     """How often the platform was asked for it."""
     progress: float | None = None
-    """0 to 1, where the platform tells."""
+    """0 to 1, where the platform says."""
     platform_status: str | None = None
     """The platform's own word."""
     platform_job_id: str | None = None
     """The platform's id of this step."""
     result: Shallow | None = None
     """What came of it; while it runs, what there is already."""
-    told: dict[str, str] = {}
-    """What callbacks said that end nothing by themselves: "platform's id/part" and the platform's word."""
+    hints: dict[str, str] = {}
+    """What callbacks that end nothing by themselves said of its parts: the part, and the platform's word."""
     error: JobError | None = None
     """Why it failed; while it is queued again, why the last attempt did."""
-    checks: int
+    polls: int
     """How often the platform was asked how this attempt stands."""
     started_at: str | None = None
-    checked_at: str | None = None
-    next_check_at: str | None = None
+    polled_at: str | None = None
+    wake_at: str | None = None
+    """When it is looked at next: after a backoff, or to poll. A callback may come first."""
     deadline_at: str | None = None
     """When it fails as timed_out if it has not ended."""
     ended_at: str | None = None
+
+    @classmethod
+    def of(cls, name: str, step: Step, **more: Any) -> Self:
+        shown = step.model_dump(include=set(cls.model_fields) - _STEP_MOMENTS)
+        moments = {moment: _iso(getattr(step, moment)) for moment in _STEP_MOMENTS}
+        return cls(name=name, **shown, **moments, **more)
 
 
 class JobSummary(BaseModel):
@@ -52,20 +63,21 @@ class JobSummary(BaseModel):
     provider: str
     status: JobStatus
     source: str | None = None
-    """The URL that the platform fetches."""
+    """The URL that the platform fetches. Lists show its first 200 characters, without the query string."""
     media_id: str | None = None
-    """The platform's id of the medium: the one that was given, or else the one that the upload has made. A TwelveLabs
-    job of the plan task has none. Lists show an upload's once the job has ended."""
+    """The platform's id of the medium: the one that was given, or that the upload has made. A TwelveLabs job of the
+    plan task has none. Lists show an upload's once the next step has begun, or the job has ended."""
     media_type: MediaType | None = None
-    batch: str | None = None
-    """The batch's id, or the label that the job was given."""
+    label: str | None = None
+    """The one that the job was given."""
+    batch_id: str | None = None
+    """The batch that made it."""
     created_at: str
     ended_at: str | None = None
 
     @classmethod
     def brief(cls, job: Job) -> Self:
-        """From a whole job."""
-        return cls.model_validate(media.known(job).model_dump())
+        return cls(**_summary(job) | {"source": _shortened(job.request.source)})
 
 
 class JobView(JobSummary):
@@ -86,14 +98,16 @@ class JobView(JobSummary):
 
     @classmethod
     def of(cls, job: Job) -> Self:
-        job = media.known(job)
-        steps = [StepView(name=name, **job.steps[name].model_dump()) for name in job.plan]
-        done = sum(1.0 if step.status in _DONE else step.progress or 0.0 for step in steps)
+        done = sum(1.0 if step.status.done else step.progress or 0.0 for step in job.steps.values())
         return cls(
-            **job.model_dump(exclude={"steps"}),
-            progress=round(done / len(steps), 4),
-            steps=steps,
+            **_summary(job) | {"media_id": medium_of(job) or job.media_id},
+            progress=round(done / len(job.steps), 4),
+            steps=[StepView.of(name, step) for name, step in job.steps.items()],
+            options=job.request.options,
             error=job.error,
+            adopted=job.adopted,
+            version=job.version,
+            updated_at=clock.iso(job.updated_at),
         )
 
 
@@ -104,19 +118,17 @@ class JobPage(BaseModel):
     cursor: str | None = None
 
     @classmethod
-    def of(cls, page: Page[dict[str, Any]]) -> Self:
-        return cls(jobs=[JobSummary.model_validate(item) for item in page.items], cursor=page.cursor)
+    def of(cls, page: Page[Job]) -> Self:
+        return cls(jobs=[JobSummary.brief(job) for job in page.items], cursor=page.cursor)
 
 
 class BatchTotals(BaseModel):
     """How many of a batch's sources stand where."""
 
     waiting: int
-    """Not jobs yet."""
-    pending: int
-    """Jobs of which nothing has been asked of the platform yet."""
-    running: int
-    """Jobs."""
+    """Sources that are not jobs yet."""
+    open: int
+    """Jobs that have not ended."""
     succeeded: int
     """Jobs."""
     failed: int
@@ -126,7 +138,7 @@ class BatchTotals(BaseModel):
 
 
 class BatchSummary(BaseModel):
-    """A batch, as a list shows it. Times are UTC, ISO 8601."""
+    """A batch, as a list shows it."""
 
     batch_id: str
     name: str | None = None
@@ -142,9 +154,13 @@ class BatchSummary(BaseModel):
     created_at: str
     ended_at: str | None = None
 
+    @classmethod
+    def brief(cls, batch: Batch) -> Self:
+        return cls(**_batch_summary(batch))
+
 
 class BatchView(BatchSummary):
-    """A batch with its counts. Times are UTC, ISO 8601."""
+    """A batch with its counts."""
 
     totals: BatchTotals
     causes: dict[str, int]
@@ -152,30 +168,26 @@ class BatchView(BatchSummary):
     progress: float
     """0 to 1: how many of its jobs have ended."""
     rate: float | None = None
-    """Jobs that end in a minute: over the last ten minutes, or since the first began if none has ended in those."""
+    """Jobs that end in a minute: over the last ten minutes, or since the first was made if none has ended in those."""
     estimated_end_at: str | None = None
     """When the last job of those so far ends, if the rate stays."""
     version: int
     """Grows with each change; `since` takes it."""
     started_at: str | None = None
-    """When its first job began."""
+    """When its first job was made."""
 
     @classmethod
     def of(cls, batch: Batch, counts: Counts) -> Self:
-        at = now()
+        at = clock.now()
         return cls(
-            **batch.model_dump(include={"batch_id", "name", "provider", "status", "closed", "canceled", "total"}),
-            totals=BatchTotals(
-                waiting=batch.total - counts.made, **{status: counts.of(status) for status in JobStatus}
-            ),
+            **_batch_summary(batch),
+            totals=BatchTotals(**asdict(totals(batch, counts))),
             causes=counts.causes,
             progress=round(counts.ended / batch.total, 4) if batch.total else 0.0,
-            rate=_rounded(rate(counts, at=datetime.fromisoformat(batch.ended_at) if batch.ended_at else at)),
-            estimated_end_at=estimated_end(batch, counts, at=at),
+            rate=_rounded(rate(batch, counts, at=batch.ended_at or at)),
+            estimated_end_at=_iso(estimated_end(batch, counts, at=at)),
             version=batch.version + counts.changes,
-            created_at=batch.created_at,
-            started_at=counts.started_at,
-            ended_at=batch.ended_at,
+            started_at=_iso(batch.started_at),
         )
 
 
@@ -187,33 +199,33 @@ class BatchPage(BaseModel):
 
     @classmethod
     def of(cls, page: Page[Batch]) -> Self:
-        return cls(
-            batches=[BatchSummary.model_validate(batch.model_dump()) for batch in page.items], cursor=page.cursor
-        )
-
-
-def _rounded(found: float | None) -> float | None:
-    return None if found is None else round(found, 3)
+        return cls(batches=[BatchSummary.brief(batch) for batch in page.items], cursor=page.cursor)
 
 
 class EventView(BaseModel):
-    """What a platform said about a step, as it said it."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)  # it is read from the table
+    """What a platform said, word for word."""
 
     event_id: str
     callback: str
-    attempt: int
-    """Which attempt at its step it is about, from 1."""
+    """Which callback it is, or whose words a poll's answer has: provider/callback."""
+    ref: str | None = None
+    """The platform's id that it names; null if it came to the job's own URL, or answers our asking."""
+    attempt: int | None = None
+    """Which attempt at the step it is about, from 1; null where it names the platform's id alone."""
     via: str
-    """How we learnt it. callback: the platform called back. check: it was asked how the step stands. submit: it was
-    asked for the step, and its answer, or that there was none, ended the step at once. start: our function had broken
+    """How we learnt it. callback: the platform called back. poll: it was asked how the step stands. submit: it was
+    asked for the step, and its answer, or that there was none, ended the step at once. worker: our function had broken
     off before an answer, and no attempt was left. Only a callback can be replayed."""
-    outcome: str
-    """What became of it when it came."""
+    meaning: str
+    """What it says of the step: succeeded, failed, hint (the platform was asked about it) or ignored."""
     body: str
     headers: dict[str, str]
     received_at: str
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> Self:
+        """From an archived event, as `store.events` gives it."""
+        return cls.model_validate({**event, "received_at": clock.iso(event["received_at"])})
 
 
 class EventPage(BaseModel):
@@ -224,12 +236,47 @@ class EventPage(BaseModel):
 
     @classmethod
     def of(cls, page: Page[dict[str, Any]]) -> Self:
-        events = sorted((EventView.model_validate(item) for item in page.items), key=lambda event: event.received_at)
-        return cls(events=events, cursor=page.cursor)
+        return cls(
+            events=sorted(map(EventView.of, page.items), key=lambda event: event.received_at), cursor=page.cursor
+        )
 
 
 class ReplayView(BaseModel):
-    """An event that is on its way to its callback function again."""
+    """An event that is on its way through the Inbox again."""
 
     job_id: str
     event_id: str
+
+
+def _summary(job: Job) -> dict[str, Any]:
+    request = job.request
+    return {
+        "job_id": job.job_id,
+        "provider": job.provider,
+        "status": job.status,
+        "source": request.source,
+        "media_id": job.media_id,
+        "media_type": request.media_type,
+        "label": request.label,
+        "batch_id": request.batch_id,
+        "created_at": clock.iso(job.created_at),
+        "ended_at": _iso(job.ended_at),
+    }
+
+
+def _shortened(source: str | None) -> str | None:
+    """What a list shows of a source: a query string may hold a signature, and a hundred long ones are no list."""
+    return source and source.split("?", 1)[0].split("#", 1)[0][:LONGEST_LISTED_SOURCE]
+
+
+def _batch_summary(batch: Batch) -> dict[str, Any]:
+    plain = batch.model_dump(include={"batch_id", "name", "provider", "status", "closed", "canceled", "total"})
+    return plain | {"created_at": clock.iso(batch.created_at), "ended_at": _iso(batch.ended_at)}
+
+
+def _iso(moment: int | None) -> str | None:
+    return None if moment is None else clock.iso(moment)
+
+
+def _rounded(found: float | None) -> float | None:
+    return None if found is None else round(found, 3)

@@ -1,30 +1,40 @@
-"""Creates, shows, lists, retries, replays and deletes jobs."""
+"""The routes of jobs and of their events."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader
-from video_jobs import ended, logs, queues, settings, store
-from video_jobs.api import problems, requests
-from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, answer, json_response, native_app, problem_response
+
+from video_jobs import clock, logs, settings
+from video_jobs.api import problems
+from video_jobs.api.middleware import Routes
+from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, json_response, problem_response
 from video_jobs.api.parameters import CREATED_CURSOR, Cursor, IdempotencyKey, Limit
 from video_jobs.api.problems import ProblemError
-from video_jobs.api.views import EventPage, EventView, JobPage, JobView, ReplayView
+from video_jobs.api.sending import look
+from video_jobs.api.views import EventPage, JobPage, JobView, ReplayView
 from video_jobs.api.waiting import Since, Wait, when_changed
-from video_jobs.jobs import Job, JobStatus, StepStatus
-from video_jobs.platforms import media
+from video_jobs.aws import clients
+from video_jobs.callbacks.inbox import replayed
+from video_jobs.jobs import transitions
+from video_jobs.jobs.model import Job, JobStatus
+from video_jobs.notifications.announce import announce
+from video_jobs.platforms import job_request
 from video_jobs.platforms.requests import PROVIDERS, AnyJobRequest
+from video_jobs.store import events, jobs, lists
+from video_jobs.store.table import ConflictError, Page
 
-LARGEST_BODY = 256 * 1024
-"""Bytes. The table takes 400 KB a job, and what its platform says of it must fit as well."""
+_EVENTS_CURSOR = re.compile(r"[0-9]{1,4}\.([0-9a-f]{32})?", re.ASCII)
+
+logger = logs.logger()
+routes = Routes()
 
 # The framework looks for the parameters' kinds in plain aliases, not in `type` statements.
-logger = logs.logger()
-app = native_app(logger)
-
 Provider = Literal["videodb", "twelvelabs", "apivideo", "apsaravideo"]
 JobId = Annotated[str, Path(max_length=128, description="The job's id.")]
 EventId = Annotated[str, Path(max_length=64, description="The event's id.")]
@@ -62,14 +72,14 @@ _EXAMPLES: dict[str, Any] = {
             "media_id": "m-0a1b2c3d",
             "steps": ["index_spoken_words"],
             "options": {"index_spoken_words": {"language_code": "en_us"}},
-            "batch": "autumn-term",
+            "label": "autumn-term",
             "retry": {"max_attempts": 5, "base_delay": 2},
         },
     },
 }
 
 
-@app.post(
+@routes.post(
     "/jobs",
     operation_id="createJob",
     tags=["jobs"],
@@ -86,26 +96,21 @@ _EXAMPLES: dict[str, Any] = {
 def create(
     request: Annotated[AnyJobRequest, Body(openapi_examples=_EXAMPLES)], idempotency_key: IdempotencyKey = None
 ) -> Response[JobView]:
-    wanted = request.new_job(requests.job_id(idempotency_key))
+    wanted = request.new_job(job_request.job_id(idempotency_key))
     try:
-        job = store.create(wanted)
-    except store.ConflictError:
+        job = jobs.create(wanted)
+    except ConflictError:
         raise ProblemError(
             HTTPStatus.CONFLICT, "job_deleted", "The job that this Idempotency-Key made has been deleted."
         ) from None
-    if job.request_digest != wanted.request_digest:
-        raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "idempotency_key_reused",
-            "This Idempotency-Key came with another request before.",
-        )
-    if not job.status.ended:
-        _start(job)
-    logger.info("created", extra={"job_id": job.job_id, "provider": job.provider, "replayed": job is not wanted})
+    if job.request.digest != wanted.request.digest:
+        raise problems.key_reused()
+    look(job)
+    logger.info("created", extra={"job_id": job.job_id, "provider": job.provider, "version": job.version})
     return json_response(HTTPStatus.CREATED, JobView.of(job), headers={"location": f"/jobs/{job.job_id}"})
 
 
-@app.get(
+@routes.get(
     "/jobs",
     operation_id="listJobs",
     tags=["jobs"],
@@ -115,17 +120,21 @@ def create(
 def list_jobs(
     provider: Annotated[Provider | None, Query(description="Only this platform's.")] = None,
     status: Annotated[JobStatus | None, Query(description="Only those of this status.")] = None,
-    batch: Annotated[str | None, Query(min_length=1, max_length=128, description="Only those of this batch.")] = None,
+    label: Annotated[str | None, Query(min_length=1, max_length=128, description="Only those of this label.")] = None,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> JobPage:
     if cursor is not None and not CREATED_CURSOR.fullmatch(cursor):
         raise problems.invalid_cursor()
-    providers = (provider,) if provider else PROVIDERS
-    return JobPage.of(store.jobs(providers=providers, status=status, batch=batch, limit=limit, cursor=cursor))
+    if label is None:
+        providers = (provider,) if provider else PROVIDERS
+        return JobPage.of(lists.of_providers(providers, status=status, limit=limit, cursor=cursor))
+    found = lists.of_label(label, status=status, limit=limit, cursor=cursor)
+    wanted = [job for job in found.items if provider in (None, job.provider)]
+    return JobPage.of(Page(items=wanted, cursor=found.cursor))
 
 
-@app.get(
+@routes.get(
     "/jobs/<job_id>",
     operation_id="showJob",
     tags=["jobs"],
@@ -143,7 +152,7 @@ def show(job_id: JobId, wait: Wait = 0, since: Since = None) -> JobView:
     return JobView.of(job)
 
 
-@app.delete(
+@routes.delete(
     "/jobs/<job_id>",
     operation_id="deleteJob",
     tags=["jobs"],
@@ -162,53 +171,34 @@ def show(job_id: JobId, wait: Wait = 0, since: Since = None) -> JobView:
 )
 def delete(job_id: JobId) -> Response[JobView | None]:
     job = _job(job_id)
-    try:
-        if job.status.ended:
-            if not job.is_told:
-                ended.conclude(job)
-            store.delete(job)
-            return Response(status_code=HTTPStatus.NO_CONTENT, body=None)
-        canceled = store.cancel(media.known(job))
-    except store.ConflictError:
-        canceled = None
-    if canceled is None:
-        raise ProblemError(HTTPStatus.CONFLICT, "job_moved", "The job changed at the same moment; try again.")
-    _conclude(canceled)
-    return json_response(HTTPStatus.OK, JobView.of(canceled))
+    if not job.status.ended:
+        return json_response(HTTPStatus.OK, JobView.of(_moved(job, transitions.canceled)))
+    if not jobs.delete(_announced(job)):
+        raise _job_moved()
+    return Response(status_code=HTTPStatus.NO_CONTENT, body=None)
 
 
-@app.post(
+@routes.post(
     "/jobs/<job_id>/retry",
     operation_id="retryJob",
     tags=["jobs"],
-    summary="Try a failed job again, from the step that failed",
+    summary="Retry a failed job, from the step that failed",
     responses={200: {"description": "The job"}, **_UNKNOWN, **_CONFLICT, **INVALID, **ALWAYS},
 )
 def retry(job_id: JobId) -> JobView:
     job = _job(job_id)
-    step = job.current
     if job.adopted:
         raise ProblemError(
             HTTPStatus.CONFLICT, "job_adopted", "The work was started elsewhere: only its owner can start it again."
         )
-    if job.status != JobStatus.FAILED or step is None or job.steps[step].status != StepStatus.FAILED:
+    if job.status != JobStatus.FAILED:
         raise ProblemError(
             HTTPStatus.CONFLICT, "job_not_failed", f"The job is {job.status}; only a failed one can be retried."
         )
-    try:
-        if not job.is_told:  # once it runs again, nobody tells this end
-            _conclude(job)
-            job = _job(job_id)
-        queued = store.retry(job, step)
-    except store.ConflictError:
-        raise ProblemError(
-            HTTPStatus.CONFLICT, "job_moved", "The job changed at the same moment; look at it and try again."
-        ) from None
-    _start(queued)
-    return JobView.of(queued)
+    return JobView.of(_moved(_announced(job), transitions.retried))
 
 
-@app.get(
+@routes.get(
     "/jobs/<job_id>/events",
     operation_id="listEvents",
     tags=["events"],
@@ -216,62 +206,59 @@ def retry(job_id: JobId) -> JobView:
     responses={200: {"description": "Events"}, **_UNKNOWN, **INVALID, **ALWAYS},
 )
 def list_events(job_id: JobId, limit: Limit = 20, cursor: Cursor = None) -> EventPage:
-    if cursor is not None and not re.fullmatch(r"[0-9a-f]{32}", cursor):
+    if cursor is not None and not _EVENTS_CURSOR.fullmatch(cursor):
         raise problems.invalid_cursor()
-    _job(job_id)
-    return EventPage.of(store.events(job_id, limit=limit, cursor=cursor))
+    return EventPage.of(events.events(_job(job_id), limit=limit, cursor=cursor))
 
 
-@app.post(
+@routes.post(
     "/jobs/<job_id>/events/<event_id>/replay",
     operation_id="replayEvent",
     tags=["events"],
-    summary="Give an archived callback to its function again",
+    summary="Put an archived callback into the Inbox again",
     status_code=202,
     responses={202: {"description": "It is on its way"}, **_UNKNOWN, **_CONFLICT, **INVALID, **ALWAYS},
 )
 def replay(job_id: JobId, event_id: EventId) -> Response[ReplayView]:
-    _job(job_id)
-    item = store.event(job_id, event_id)
-    if item is None:
+    job = _job(job_id)
+    event = events.event(job, event_id)
+    if event is None:
         raise problems.not_found("event")
-    event = EventView.model_validate(item)
-    if event.via != "callback":
+    if event["via"] != "callback":
         raise ProblemError(
-            HTTPStatus.CONFLICT, "not_a_callback", f"The event is not a callback: we learnt it by a {event.via}."
+            HTTPStatus.CONFLICT, "not_a_callback", f"The event is not a callback: we learnt it by a {event['via']}."
         )
-    again = {
-        "headers": event.headers,
-        "body": event.body,
-        "redelivery": {"job_id": job_id, "attempt": event.attempt, "replay": True},
-    }
-    queues.send_delivery(settings.setting("DELIVERIES_QUEUE_URL"), event.callback, again)
+    message = replayed(event, job).written()
+    clients.sqs().send_message(QueueUrl=settings.setting("INBOX_QUEUE_URL"), MessageBody=message)
+    logger.info("replayed", extra={"job_id": job_id, "event_id": event_id})
     return json_response(HTTPStatus.ACCEPTED, ReplayView(job_id=job_id, event_id=event_id))
 
 
 def _job(job_id: str) -> Job:
-    job = store.get(job_id)
+    job = jobs.read(job_id)
     if job is None:
         raise problems.not_found("job")
     return job
 
 
-def _conclude(job: Job) -> None:
-    """Have its end told; if that fails, the next sweep has it told."""
-    try:
-        ended.conclude(job)
-    except Exception:
-        logger.exception("left to the sweep", extra={"job_id": job.job_id})
+def _announced(job: Job) -> Job:
+    """An ended job with its end announced: that would be lost if the job were gone, or ran again."""
+    if job.is_announced:
+        return job
+    announce(job)
+    return _job(job.job_id)
 
 
-def _start(job: Job) -> None:
-    """Tell the worker; if that fails, the job is in the table, and the next sweep tells it."""
-    try:
-        queues.send_start(job.provider, job.job_id)
-    except Exception:
-        logger.exception("left to the sweep", extra={"job_id": job.job_id})
+def _moved(job: Job, transition: Callable[..., Job | None]) -> Job:
+    """The job as the transition has it, and what follows sent."""
+    change = jobs.change(job.job_id, partial(transition, now=clock.now()), known=job)
+    if change is None:
+        raise problems.not_found("job")
+    if not change.changed:
+        raise _job_moved()
+    look(change.after)
+    return change.after
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    logger.clear_state()
-    return answer(app, event, context, largest_body=LARGEST_BODY)
+def _job_moved() -> ProblemError:
+    return ProblemError(HTTPStatus.CONFLICT, "job_moved", "The job changed at the same moment; try again.")

@@ -1,31 +1,34 @@
-"""Creates, fills, shows, lists, retries and cancels batches."""
+"""The routes of batches."""
 
 import hashlib
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader
-from video_jobs import ended, logs, queues, store
-from video_jobs.api import problems, requests
-from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, answer, json_response, native_app, problem_response
+
+from video_jobs import logs
+from video_jobs.api import problems, sending
+from video_jobs.api.batch_requests import AnyBatchRequest, RetryRequest, SourcesRequest
+from video_jobs.api.middleware import Routes
+from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, json_response, problem_response
 from video_jobs.api.parameters import CREATED_CURSOR, Cursor, IdempotencyKey, Limit
 from video_jobs.api.problems import ProblemError
 from video_jobs.api.views import BatchPage, BatchView, JobPage
 from video_jobs.api.waiting import Since, Wait, when_changed
-from video_jobs.batches import Batch, BatchStatus, Counts
-from video_jobs.jobs import JobStatus
-from video_jobs.platforms.batch_requests import AnyBatchRequest, RetryRequest, SourcesRequest
-from video_jobs.queues import WorkMessage
-from video_jobs.store import batches
+from video_jobs.jobs.batches import Batch, BatchStatus, Counts
+from video_jobs.jobs.model import JobStatus
+from video_jobs.notifications.announce import settle
+from video_jobs.platforms.job_request import digest, job_id
+from video_jobs.store import batches, lists
+from video_jobs.store.table import ConflictError
 
-LARGEST_BODY = 3_500_000
-"""Bytes. DynamoDB takes 4 MB in a transaction, and a batch is written with its sources or not at all."""
 _TRIES = 5
 
 logger = logs.logger()
-app = native_app(logger)
+routes = Routes()
 
 BatchId = Annotated[str, Path(max_length=128, description="The batch's id.")]
 
@@ -55,7 +58,7 @@ _EXAMPLES: dict[str, Any] = {
 }
 
 
-@app.post(
+@routes.post(
     "/batches",
     operation_id="createBatch",
     tags=["batches"],
@@ -71,17 +74,17 @@ _EXAMPLES: dict[str, Any] = {
 def create(
     request: Annotated[AnyBatchRequest, Body(openapi_examples=_EXAMPLES)], idempotency_key: IdempotencyKey = None
 ) -> Response[BatchView]:
-    wanted = request.new_batch(requests.job_id(idempotency_key))
+    wanted = request.new_batch(job_id(idempotency_key))
     batch, work = batches.create(wanted, request.sources)
     if batch.request_digest != wanted.request_digest:
-        raise _key_reused()
+        raise problems.key_reused()
     _start(work)
     logger.info("created", extra={"batch_id": batch.batch_id, "sources": batch.total})
     view = _view(batch.batch_id)
     return json_response(HTTPStatus.CREATED, view, headers={"location": f"/batches/{batch.batch_id}"})
 
 
-@app.get(
+@routes.get(
     "/batches",
     operation_id="listBatches",
     tags=["batches"],
@@ -94,7 +97,7 @@ def list_all(limit: Limit = 20, cursor: Cursor = None) -> BatchPage:
     return BatchPage.of(batches.listed(limit=limit, cursor=cursor))
 
 
-@app.get(
+@routes.get(
     "/batches/<batch_id>",
     operation_id="showBatch",
     tags=["batches"],
@@ -111,7 +114,7 @@ def show(batch_id: BatchId, wait: Wait = 0, since: Since = None) -> BatchView:
     )
 
 
-@app.get(
+@routes.get(
     "/batches/<batch_id>/jobs",
     operation_id="listBatchJobs",
     tags=["batches"],
@@ -126,13 +129,11 @@ def list_jobs(
 ) -> JobPage:
     if cursor is not None and not CREATED_CURSOR.fullmatch(cursor):
         raise problems.invalid_cursor()
-    batch, _ = _batch(batch_id)
-    return JobPage.of(
-        store.jobs(providers=(batch.provider,), status=status, batch=batch_id, limit=limit, cursor=cursor)
-    )
+    _batch(batch_id)
+    return JobPage.of(lists.of_batch(batch_id, status=status, limit=limit, cursor=cursor))
 
 
-@app.post(
+@routes.post(
     "/batches/<batch_id>/jobs",
     operation_id="addToBatch",
     tags=["batches"],
@@ -150,24 +151,24 @@ def list_jobs(
 def add(batch_id: BatchId, request: SourcesRequest, idempotency_key: IdempotencyKey = None) -> Response[BatchView]:
     post = None
     if idempotency_key is not None:
-        post = batches.Post(key=hashlib.sha256(idempotency_key.encode()).hexdigest(), digest=requests.digest(request))
+        post = batches.Post(key=hashlib.sha256(idempotency_key.encode()).hexdigest(), digest=digest(request))
     try:
         work = batches.append(batch_id, request.sources, close=request.close, post=post)
     except KeyError:
         raise problems.not_found("batch") from None
     except batches.PostedOtherwiseError:
-        raise _key_reused() from None
-    except store.ConflictError:
+        raise problems.key_reused() from None
+    except ConflictError:
         if _batch(batch_id)[0].closed:
             raise ProblemError(HTTPStatus.CONFLICT, "batch_closed", "The batch is closed: make another one.") from None
         raise _moved() from None
     _start(work)
     if not work and request.close:
-        _settle(batch_id)  # it may have been all that was missing
+        sending.batch_message({"batch_id": batch_id})  # it may have been all that was missing
     return json_response(HTTPStatus.ACCEPTED, _view(batch_id))
 
 
-@app.delete(
+@routes.delete(
     "/batches/<batch_id>",
     operation_id="cancelBatch",
     tags=["batches"],
@@ -183,7 +184,7 @@ def add(batch_id: BatchId, request: SourcesRequest, idempotency_key: Idempotency
 def cancel(batch_id: BatchId) -> BatchView:
     for _ in range(_TRIES):
         batch, _counts = _batch(batch_id)
-        if batch.status == BatchStatus.ENDED or (batch.canceled and batch.work):
+        if batch.status == BatchStatus.ENDED or batch.is_being_canceled:
             return _view(batch_id)
         work = batches.cancel(batch)
         if work:
@@ -192,14 +193,14 @@ def cancel(batch_id: BatchId) -> BatchView:
     raise _moved()
 
 
-@app.post(
+@routes.post(
     "/batches/<batch_id>/retry",
     operation_id="retryBatch",
     tags=["batches"],
-    summary="Try the failed jobs of a batch again, or only those that failed for one cause",
+    summary="Retry the failed jobs of a batch, or only those that failed for one cause",
     status_code=202,
     responses={
-        202: {"description": "The batch; its failed jobs are being tried again, also if this was asked for before"},
+        202: {"description": "The batch; its failed jobs are being retried, also if this was asked for before"},
         **_UNKNOWN,
         **_CONFLICT,
         **INVALID,
@@ -211,7 +212,7 @@ def retry(batch_id: BatchId, request: RetryRequest | None = None) -> Response[Ba
     cause = request.cause if request else None
     for _ in range(_TRIES):
         batch, counts = _batch(batch_id)
-        if batch.canceled and batch.work:
+        if batch.is_being_canceled:
             raise ProblemError(
                 HTTPStatus.CONFLICT, "batch_canceled", "The batch is being canceled; try again when it has ended."
             )
@@ -223,6 +224,9 @@ def retry(batch_id: BatchId, request: RetryRequest | None = None) -> Response[Ba
                 "nothing_failed",
                 "No job of the batch has failed" + (" for this cause." if cause else "."),
             )
+        if batch.status == BatchStatus.ENDED and batch.announced < batch.ends:
+            settle(batch_id)  # once it runs again, nobody announces this end
+            continue
         work = batches.retry(batch, cause=cause)
         if work:
             _start([work])
@@ -241,40 +245,11 @@ def _view(batch_id: str) -> BatchView:
     return BatchView.of(*_batch(batch_id))
 
 
-def _start(work: list[str]) -> None:
-    """Have it done; if that cannot be said, it is in the table, and the next sweep says it."""
+def _start(work: Iterable[str]) -> None:
+    """Have it done: it is in the table."""
     for work_id in work:
-        try:
-            queues.send_batch_work(WorkMessage(work_id=work_id))
-        except Exception:
-            logger.exception("left to the sweep", extra={"work_id": work_id})
-
-
-def _settle(batch_id: str) -> None:
-    try:
-        ended.settle(batch_id)
-    except Exception:
-        logger.exception("left to the sweep", extra={"batch_id": batch_id})
-
-
-def _key_reused() -> ProblemError:
-    return ProblemError(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "idempotency_key_reused",
-        "This Idempotency-Key came with another request before.",
-    )
+        sending.batch_message({"work_id": work_id})
 
 
 def _moved() -> ProblemError:
     return ProblemError(HTTPStatus.CONFLICT, "batch_moved", "The batch changed at the same moment; try again.")
-
-
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    logger.clear_state()
-    return answer(
-        app,
-        event,
-        context,
-        largest_body=LARGEST_BODY,
-        too_large="Leave the batch open, and send its sources in several requests.",
-    )
