@@ -1,9 +1,8 @@
 """What comes at the same moment, or in another order than one would think: jobs by pure functions, in every order."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import permutations
-from typing import Any
 
 import pytest
 from video_jobs.jobs import transitions
@@ -14,74 +13,31 @@ from video_jobs.jobs.model import (
     JobStatus,
     Request,
     RetryPolicy,
-    Step,
     StepFailed,
     StepRunning,
     StepStatus,
     StepSucceeded,
-    Submitted,
 )
 
-from tests.scripted import CREATED_AT, fault, new_job
-
-type Fact = Callable[[Job], Job | None]
-
-NOW = CREATED_AT + 60_000
-SUCCESS = StepSucceeded(result={"id": "m-1"}, refs=("m-1",))
-FAILURE = StepFailed(error=fault("download_failed"))
-ACCEPTED = Submitted(platform_job_id="p-1", refs=("p-1",))
-HINT = Hint(ref="p-1", step="upload", part="status", word="success", good=True)
-
-
-def after(job: Job, *facts: Fact) -> Job:
-    """The job after these facts; one that changes nothing leaves it as it is."""
-    for fact in facts:
-        job = fact(job) or job
-    return job
-
-
-def claimed(name: str = "upload", *, now: int = NOW) -> Fact:
-    return partial(transitions.claimed, name=name, now=now, lease=90)
-
-
-def submitted(attempt: int = 1, accepted: Submitted = ACCEPTED) -> Fact:
-    return partial(
-        transitions.submitted, name="upload", attempt=attempt, accepted=accepted, now=NOW, poll_in=60, deadline_in=3600
-    )
-
-
-def backed_off(attempt: int = 1, *, counts: bool = True, wait: float = 0) -> Fact:
-    return partial(
-        transitions.backed_off, name="upload", attempt=attempt, error=fault(), now=NOW, wait=wait, counts=counts
-    )
-
-
-def ended(end: StepSucceeded | StepFailed, attempt: int = 1, *, name: str = "upload", seen: Step | None = None) -> Fact:
-    return partial(transitions.step_ended, name=name, attempt=attempt, end=end, now=NOW, seen=seen)
-
-
-def given_up(*, now: int = NOW) -> Fact:
-    return partial(transitions.given_up, name="upload", error=fault("broke_off"), now=now)
-
-
-def hinted(hint: Hint = HINT) -> Fact:
-    return partial(transitions.hinted, hint=hint, now=NOW)
-
-
-def announced(job: Job) -> Job | None:
-    return transitions.announced(job, job.ends, now=NOW)
-
-
-def canceled(job: Job) -> Job | None:
-    return transitions.canceled(job, now=NOW)
-
-
-def retried(job: Job) -> Job | None:
-    return transitions.retried(job, now=NOW)
-
-
-def one_step(**request: Any) -> Job:
-    return new_job(plan=["upload"], **request)
+from tests.jobs.facts import (
+    FAILURE,
+    HINT,
+    NOW,
+    SUCCESS,
+    Fact,
+    after,
+    announced,
+    backed_off,
+    canceled,
+    claimed,
+    ended,
+    given_up,
+    hinted,
+    one_step,
+    retried,
+    submitted,
+)
+from tests.scripted import fault, new_job
 
 
 def in_every_order(facts: Sequence[Fact]) -> Iterator[Job]:
