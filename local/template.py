@@ -40,6 +40,20 @@ def functions(template: Path = TEMPLATE) -> dict[str, str]:
     }
 
 
+def memory(template: Path = TEMPLATE) -> dict[str, int]:
+    """Every function's memory in MB, by its folder."""
+    loaded = _load(template)
+    general = loaded["Globals"]["Function"]["MemorySize"]
+    workers = loaded["Parameters"]["WorkerMemory"]["Default"]  # the one parameter that a function's memory refers to
+    return {
+        resource["Properties"]["CodeUri"].removeprefix("functions/").rstrip("/"): (
+            resource["Properties"].get("MemorySize", general) or workers
+        )
+        for resource in loaded["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
 def callbacks(template: Path = TEMPLATE) -> list[str]:
     """Every callback, as `provider/callback`: the functions that platforms call."""
     return sorted(

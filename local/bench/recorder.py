@@ -61,33 +61,35 @@ class Recorder:
     def write(self, operation: str, given: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         """Make a call that writes, and note it; also one that is refused because of its condition."""
         actions = _actions(operation, given)
+        transacted = operation == "transact_write_items"
         before = [self.read(self._key(action)) for _, action in actions]
         try:
             answer = make()
         except ClientError as error:
             if error.response["Error"]["Code"] in CONDITION_FAILED:
                 refused = sum(
-                    units.attempted(old, action.get("Item")) for (_, action), old in zip(actions, before, strict=True)
+                    units.attempted(old, action.get("Item"), transacted=transacted)
+                    for (_, action), old in zip(actions, before, strict=True)
                 )
                 self._note_write(operation, actions, refused, said=" refused")
             raise
         written = sum(
-            self._units(kind, old, self._key(action)) for (kind, action), old in zip(actions, before, strict=True)
+            self._units(kind, old, self._key(action), transacted=transacted)
+            for (kind, action), old in zip(actions, before, strict=True)
         )
         self._note_write(operation, actions, written)
         return answer
 
-    def _units(self, kind: str, before: Item | None, key: Item) -> int:
+    def _units(self, kind: str, before: Item | None, key: Item, *, transacted: bool) -> int:
         if kind == "ConditionCheck":
-            return units.attempted(before, None)
-        return units.write(before, self.read(key), self.indexes.values())
+            return units.attempted(before, None, transacted=transacted)
+        return units.write(before, self.read(key), self.indexes.values(), transacted=transacted)
 
     def _note_write(
         self, operation: str, actions: Sequence[tuple[str, Mapping[str, Any]]], billed: int, *, said: str = ""
     ) -> None:
-        times = units.TRANSACTED if operation == "transact_write_items" else 1
         about = " ".join(_text(self._key(action)) for _, action in actions)
-        self.note(f"dynamodb.{operation}", about + said, write_units=billed * times)
+        self.note(f"dynamodb.{operation}", about + said, write_units=billed)
 
     def _key(self, action: Mapping[str, Any]) -> Item:
         found: Item = action.get("Key") or {name: action["Item"][name] for name in self.keys}

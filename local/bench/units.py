@@ -11,8 +11,7 @@ From AWS's developer guide of DynamoDB:
   2026-08-12 (github.com/nubo-db/dynoxide/issues/176, github.com/paritysuite/dynamodb-conformance/issues/149): the same.
 - Transactions (transaction-apis.html, section "Capacity management"): each item is written twice, and billed so. The
   guide does not say whether index entries are. Measured on DynamoDB itself they are not
-  (github.com/nubo-db/dynoxide/pull/188); as this is inferred from others' measurement, all of it is doubled here: the
-  figure is never too low.
+  (github.com/nubo-db/dynoxide/pull/188). As that is others' measurement alone, they are doubled here.
 
 Of SQS (aws.amazon.com/sqs/pricing): each 64 KB of a request's messages is a request.
 """
@@ -27,7 +26,9 @@ type Item = Mapping[str, Mapping[str, Any]]
 """As DynamoDB's client takes it: {"pk": {"S": "…"}}."""
 
 TRANSACTED = 2
-"""How many times a write in a transaction is billed, with its index entries."""
+"""How many times an item in a transaction is billed."""
+TRANSACTED_ENTRY = 2
+"""How many times an index entry is that changes with one: 1 as measured, 2 so that the figure is never too low."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +82,15 @@ def _number(text: str) -> int:
     return 1 + math.ceil(len(digits) / 2) + text.startswith("-")
 
 
-def write(before: Item | None, after: Item | None, indexes: Iterable[Index]) -> int:
+def write(before: Item | None, after: Item | None, indexes: Iterable[Index], *, transacted: bool = False) -> int:
     """Units of a write, with those of the indexes."""
-    return attempted(before, after) + sum(_entry(each, before, after) for each in indexes)
+    entries = sum(_entry(each, before, after) for each in indexes)
+    return attempted(before, after, transacted=transacted) + entries * (TRANSACTED_ENTRY if transacted else 1)
 
 
-def attempted(before: Item | None, after: Item | None) -> int:
+def attempted(before: Item | None, after: Item | None, *, transacted: bool = False) -> int:
     """Units of a write without its indexes: also of one whose condition does not hold."""
-    return _kilobytes(max(size(before or {}), size(after or {})))
+    return _kilobytes(max(size(before or {}), size(after or {}))) * (TRANSACTED if transacted else 1)
 
 
 def _entry(found: Index, before: Item | None, after: Item | None) -> int:
