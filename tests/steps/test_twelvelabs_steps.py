@@ -1,26 +1,23 @@
-"""What TwelveLabs is asked, what its answers mean, and how its callbacks go together with them."""
+"""What TwelveLabs is asked, and what its answers and its callbacks mean."""
 
-import itertools
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
 import urllib3
 from pydantic import ValidationError
-from video_jobs import queues, secrets, settings, store
-from video_jobs.faults import RefusedByPlatformError, TransientError
-from video_jobs.jobs import (
+from video_jobs import jsontext, settings
+from video_jobs.aws import secrets
+from video_jobs.forms import FormFile
+from video_jobs.jobs.model import (
     LONGEST_MESSAGE,
-    Found,
     Job,
     JobError,
     JobStatus,
+    PollResult,
     Step,
     StepFailed,
     StepRunning,
@@ -29,35 +26,25 @@ from video_jobs.jobs import (
     Submitted,
 )
 from video_jobs.platforms import rest
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.platforms.twelvelabs import asset, client, errors, indexed_asset, plan, statuses, task, waiting
 from video_jobs.platforms.twelvelabs.client import TwelveLabs
 from video_jobs.platforms.twelvelabs.request import TwelveLabsJobRequest
-from video_jobs.steps import Platform, no_url, steps_worker
 
 from local.platforms.twelvelabs import SimulatedTwelveLabs
 from local.platforms.twelvelabs.errors import VIDEO_MESSAGES
-from tests.events.test_twelvelabs import NAME, QUEUE, ended, header
-from tests.orders import in_every_order
 from tests.patches import change
-from tests.stack import WEBHOOK_SECRETS, Context, Stack, handler, http_event
+from tests.stack import WEBHOOK_SECRETS
+from tests.steps.conftest import SecretsManager
+from tests.steps.following import follow
 
-LIMIT_SECONDS = 30  # for what takes milliseconds, on a machine that is busy
 SECRET = WEBHOOK_SECRETS["twelvelabs"]
 INDEX = "62a0906d47f5678267ec10a6"
 LECTURE = "https://example.com/lecture.mp4"
 
 
-def wait_for[T](condition: Callable[[], T]) -> T:
-    """The condition's first value that is true."""
-    end = time.monotonic() + LIMIT_SECONDS
-    while not (value := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
-    return value
-
-
 @pytest.fixture
-def twelvelabs(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedTwelveLabs]:
+def twelvelabs(secretsmanager: SecretsManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedTwelveLabs]:
     """The simulated platform, where the stack's settings say that TwelveLabs is."""
     with SimulatedTwelveLabs(pace=0.01) as twelvelabs:
         monkeypatch.setenv("TWELVELABS_URL", twelvelabs.url)
@@ -70,42 +57,9 @@ def asked_for(**asked: Any) -> TwelveLabsJobRequest:
     return TwelveLabsJobRequest.model_validate(said)
 
 
-def new_job(job_id: str = "job-1", **asked: Any) -> Job:
-    return store.create(asked_for(**asked).new_job(job_id))
-
-
-def work(stack: Stack) -> int:
-    return stack.work(QUEUE, handler("twelvelabs/steps"))
-
-
-def found(job_id: str = "job-1") -> Job:
-    job = store.get(job_id)
-    assert job is not None
-    return job
-
-
-def ended_job(stack: Stack, job_id: str = "job-1") -> Job:
-    """The job, once the worker has brought it to its end."""
-
-    def has_ended() -> Job | None:
-        work(stack)
-        job = store.get(job_id)
-        return job if job and job.status.ended else None
-
-    job = wait_for(has_ended)
-    assert job is not None
-    return job
-
-
-def run(stack: Stack, **asked: Any) -> Job:
-    new_job(**asked)
-    queues.send_start("twelvelabs", "job-1")
-    return ended_job(stack)
-
-
-def jobs(stack: Stack) -> list[Job]:
-    ids = [item["job_id"] for item in stack.items("JOB#") if item["sk"] == "JOB" and "deleted_at" not in item]
-    return [found(job_id) for job_id in ids]
+def run(**asked: Any) -> Job:
+    """A job, brought to its end by polls alone."""
+    return follow(MODULES, TwelveLabs(), asked_for(**asked).new_job("job-1"))
 
 
 def posts(twelvelabs: SimulatedTwelveLabs) -> list[str]:
@@ -142,14 +96,14 @@ def test_a_job_keeps_for_each_of_its_steps_what_was_asked_for_and_where_it_is_in
 
     job = asked_for(options=options).new_job("job-1")
 
-    assert job.options == {
+    assert job.request.options == {
         "asset": {"filename": "a.mp4", "enable_hls": False},
         "indexed_asset": {
             "index_id": INDEX,
             "user_metadata": {"course": "biology", "week": 7, "live": False, "share": 0.5},
         },
     }
-    assert asked_for(plan="task").new_job("job-1").options == {"task": {"index_id": INDEX}}
+    assert asked_for(plan="task").new_job("job-1").request.options == {"task": {"index_id": INDEX}}
 
 
 @pytest.mark.parametrize(
@@ -207,9 +161,9 @@ def submit(step: str, **asked: Any) -> Submitted:
     return answer
 
 
-def check(step: str, *, ours: str | None = "id-1", told: Mapping[str, str] | None = None) -> StepRunning | Found:
-    stands = Step(status=StepStatus.RUNNING, attempt=1, attempt_limit=3, platform_job_id=ours, told=dict(told or {}))
-    answer: StepRunning | Found = MODULES[step].check(TwelveLabs(), job_of(step), stands)
+def poll(step: str, *, ours: str | None = "id-1", hints: Mapping[str, str] | None = None) -> StepRunning | PollResult:
+    stands = Step(status=StepStatus.RUNNING, attempt=1, attempt_limit=3, platform_job_id=ours, hints=dict(hints or {}))
+    answer: StepRunning | PollResult = MODULES[step].poll(TwelveLabs(), job_of(step), stands)
     return answer
 
 
@@ -243,7 +197,7 @@ class Script:
 
 
 @pytest.fixture
-def script(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Script:
+def script(secretsmanager: SecretsManager, monkeypatch: pytest.MonkeyPatch) -> Script:
     """In place of TwelveLabs' server."""
     script = Script()
     monkeypatch.setattr(rest, "_pool", script)
@@ -295,7 +249,8 @@ def test_a_task_is_asked_for_with_a_form(script: Script) -> None:
     accepted = submit("task")
 
     (asked,) = script.asked
-    assert accepted == Submitted(platform_job_id="id-1", refs=("id-1",))
+    result = {"task_id": "id-1", "video_id": "video-1"}
+    assert accepted == Submitted(platform_job_id="id-1", refs=("id-1",), result=result)
     assert (asked.method, asked.path, asked.body) == ("POST", "/tasks", None)
     assert asked.fields == {"index_id": INDEX, "video_url": LECTURE}
     assert "idempotency-key" not in asked.headers
@@ -339,12 +294,12 @@ def test_what_the_caller_asks_for_is_passed_on(
 
 
 @pytest.mark.parametrize("step", MODULES)
-def test_the_simulated_platform_takes_what_is_asked(twelvelabs: SimulatedTwelveLabs, stack: Stack, step: str) -> None:
+def test_the_simulated_platform_takes_what_is_asked(twelvelabs: SimulatedTwelveLabs, step: str) -> None:
     source = "https://example.com/a%20b.mp4?x=1&y=ä;z='\"%0A"
     options = {"filename": 'ä".mp4'} if step == "asset" else {"enable_video_stream": True}
     wanted = {"index_id": INDEX, "task" if step == "task" else step: options | {"user_metadata": METADATA}}
 
-    job = run(stack, source=source, plan="task" if step == "task" else "asset", options=wanted)
+    job = run(source=source, plan="task" if step == "task" else "asset", options=wanted)
 
     assert job.status == JobStatus.SUCCEEDED
     bodies = [request.body for request in twelvelabs.requests if request.method == "POST"]
@@ -362,7 +317,7 @@ def test_an_answer_that_names_nothing_is_asked_for_again(script: Script, step: s
         submit(step)
 
 
-# --- What the answers of checks mean ---------------------------------------------------------------------------------
+# --- What the answers of polls mean ----------------------------------------------------------------------------------
 
 PATHS = {
     "asset": "/assets/id-1",
@@ -394,7 +349,7 @@ def test_a_step_goes_on_until_its_status_is_an_end_and_keeps_twelvelabs_word(
 ) -> None:
     script.answer(200, {"_id": "id-1", "status": word})
 
-    stands = check(step)
+    stands = poll(step)
 
     assert [asked.path for asked in script.asked] == [PATHS[step]]
     assert isinstance(stands, StepRunning)
@@ -406,32 +361,23 @@ def test_a_step_goes_on_until_its_status_is_an_end_and_keeps_twelvelabs_word(
 def test_an_answer_without_a_status_says_nothing(script: Script, body: dict[str, Any]) -> None:
     script.answer(200, body)
 
-    assert check("task") == StepRunning(result={"task_id": "id-1"})
+    assert poll("task") == StepRunning(result={"task_id": "id-1"})
 
 
 def test_a_step_whose_id_is_not_known_is_not_asked_after(script: Script) -> None:
-    assert check("task", ours=None) == StepRunning()
+    assert poll("task", ours=None) == StepRunning()
     assert script.asked == []
 
 
 @pytest.mark.parametrize("step", MODULES)
-@pytest.mark.parametrize("told", ["ready", "failed"])
-def test_if_an_end_was_told_that_the_status_does_not_show_it_is_near(script: Script, step: str, told: str) -> None:
+@pytest.mark.parametrize("word", ["ready", "failed"])
+def test_if_an_end_was_hinted_that_the_status_does_not_show_it_is_near(script: Script, step: str, word: str) -> None:
     script.answer(200, {"_id": "id-1", "status": "indexing"})
 
-    stands = check(step, told={"id-1/status": told})
+    stands = poll(step, hints={"status": word})
 
     assert isinstance(stands, StepRunning)
     assert stands.soon
-
-
-def test_what_was_told_of_another_task_does_not_matter(script: Script) -> None:
-    script.answer(200, {"_id": "id-1", "status": "indexing"})
-
-    stands = check("task", told={"id-10/status": "ready"})
-
-    assert isinstance(stands, StepRunning)
-    assert not stands.soon
 
 
 # printed on the page "Retrieve a video indexing task"; its addresses are shorter here
@@ -451,14 +397,35 @@ READY_TASK = {
 }
 
 
+ODDITIES = ("NaN", "1e999", "9" * 5000, '"a \\ud83d"', "1, %s: 2", "[" * 60 + "]" * 60)
+"""What an answer may have in it that JSON has not: "%s" is the field in which it stands."""
+
+
+@pytest.mark.parametrize("oddity", ODDITIES, ids=lambda text: text[:12])
+@pytest.mark.parametrize("step", ["asset", "indexed_asset", "task"])
+def test_an_answer_with_odd_values_in_it_still_says_what_it_says(script: Script, step: str, oddity: str) -> None:
+    odd = f'"duration": {oddity}'.replace("%s", '"duration"')
+    script.answer(201, f'{{"_id": "id-1", {odd}}}'.encode())
+    script.answer(200, f'{{"_id": "id-1", "status": "ready", "system_metadata": {{{odd}}}, {odd}}}'.encode())
+
+    accepted = submit(step)
+    ready = poll(step)
+
+    assert accepted.platform_job_id == "id-1"
+    assert isinstance(ready, PollResult)
+    assert isinstance(ready.end, StepSucceeded)
+    jsontext.read(json.dumps(ready.end.result).encode())
+    assert len(script.asked) == 2
+
+
 @pytest.mark.parametrize("word", ["ready", "Ready"])
-def test_a_ready_task_tells_its_video(script: Script, word: str) -> None:
+def test_a_ready_task_names_its_video(script: Script, word: str) -> None:
     body = READY_TASK | {"status": word, "system_metadata": {"duration": 30.0, "filename": "a.mp4"}}
     script.answer(200, body)
 
-    ready = check("task", ours="61e1789761c43d6d9b7362f3")
+    ready = poll("task", ours="61e1789761c43d6d9b7362f3")
 
-    assert ready == Found(
+    assert ready == PollResult(
         end=StepSucceeded(
             result={
                 "task_id": "61e1789761c43d6d9b7362f3",
@@ -474,13 +441,13 @@ def test_a_ready_task_tells_its_video(script: Script, word: str) -> None:
     )
 
 
-def test_a_ready_asset_tells_what_it_is(script: Script) -> None:
+def test_a_ready_asset_says_what_it_is(script: Script) -> None:
     body = {"_id": "id-1", "status": "ready", "filename": "a.mp4", "duration": 30.5, "size": 7, "hls": None}
     script.answer(200, body)
 
-    ready = check("asset")
+    ready = poll("asset")
 
-    assert isinstance(ready, Found)
+    assert isinstance(ready, PollResult)
     assert ready.end == StepSucceeded(
         result={"asset_id": "id-1", "filename": "a.mp4", "duration": 30.5, "size": 7}, refs=("id-1",)
     )
@@ -490,9 +457,9 @@ def test_a_ready_asset_tells_what_it_is(script: Script) -> None:
 def test_a_ready_task_with_an_odd_video_is_ready_all_the_same(script: Script, video_id: Any) -> None:
     script.answer(200, {"_id": "id-1", "status": "ready", "video_id": video_id})
 
-    ready = check("task")
+    ready = poll("task")
 
-    assert isinstance(ready, Found)
+    assert isinstance(ready, PollResult)
     assert isinstance(ready.end, StepSucceeded)
     assert ready.end.refs == ()
 
@@ -500,16 +467,16 @@ def test_a_ready_task_with_an_odd_video_is_ready_all_the_same(script: Script, vi
 def test_what_is_too_large_for_a_job_is_left_to_the_archive(script: Script) -> None:
     script.answer(200, READY_TASK | {"hls": {"thumbnail_urls": ["x" * 100] * 1000}})
 
-    ready = check("task")
+    ready = poll("task")
 
-    assert isinstance(ready, Found)
+    assert isinstance(ready, PollResult)
     assert isinstance(ready.end, StepSucceeded)
     assert ready.end.result.keys() == {"task_id", "video_id", "index_id"}
     assert len(ready.body["hls"]["thumbnail_urls"]) == 1000
 
 
-def failure(stands: StepRunning | Found) -> JobError:
-    assert isinstance(stands, Found)
+def failure(stands: StepRunning | PollResult) -> JobError:
+    assert isinstance(stands, PollResult)
     assert isinstance(stands.end, StepFailed)
     return stands.end.error
 
@@ -539,37 +506,37 @@ def test_a_failure_has_its_reason_where_there_is_one(
 ) -> None:
     script.answer(200, {"_id": "id-1", "status": "failed"} | body)
 
-    error = failure(check(step))
+    error = failure(poll(step))
 
     assert (error.code, error.message) == (code, message)
     assert error.cause
     assert error.action
 
 
-def test_a_failed_task_still_tells_its_video(script: Script) -> None:
+def test_a_failed_task_still_says_its_video(script: Script) -> None:
     script.answer(200, {"_id": "id-1", "status": "failed", "video_id": "video-1", "index_id": INDEX})
 
-    failed = check("task")
+    failed = poll("task")
 
-    assert isinstance(failed, Found)
+    assert isinstance(failed, PollResult)
     assert failed.end.result == {"task_id": "id-1", "video_id": "video-1", "index_id": INDEX}
 
 
 @pytest.mark.parametrize("step", MODULES)
-def test_what_twelvelabs_does_not_know_is_gone(script: Script, step: str) -> None:
+def test_what_twelvelabs_does_not_know_is_not_found(script: Script, step: str) -> None:
     message = "Resource with id id-1 does not exist in tasks."
     script.answer(404, {"code": "resource_not_exist", "message": message})
 
-    error = failure(check(step))
+    error = failure(poll(step))
 
-    assert (error.code, error.message, error.retryable) == ("gone", message, True)
+    assert (error.code, error.message, error.retryable) == ("not_found", message, True)
 
 
 def test_a_refusal_that_is_about_us_is_no_answer_about_the_task(script: Script) -> None:
     script.answer(401, {"code": "api_key_invalid", "message": "API Key is either invalid or expired."})
 
     with pytest.raises(RefusedByPlatformError):
-        check("task")
+        poll("task")
 
 
 # --- Refusals and faults ---------------------------------------------------------------------------------------------
@@ -729,6 +696,10 @@ MOMENT = 1_795_341_600
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "30"}, 30),
         ({"x-ratelimit-remaining": "1", "x-ratelimit-reset": "30"}, None),
         ({"x-ratelimit-reset": "-5"}, None),
+        ({"x-ratelimit-reset": "nan"}, None),
+        ({"x-ratelimit-reset": "inf", "x-ratelimit-request-reset": "1e999"}, None),
+        ({"retry-after": "Mon, 20 Nov 9999999999 12:00:00 +0000"}, None),
+        ({"retry-after": "Mon, 20 Nov 9999999999 12:00:00 +0000", "x-ratelimit-reset": "30"}, 30),
         ({"x-ratelimit-reset": "٣"}, None),
     ],
 )
@@ -744,28 +715,15 @@ def test_a_rate_limits_headers_say_how_long_to_wait_in_both_editions(
     assert fault.value.wait_seconds == seconds
 
 
-def test_a_throttled_submit_waits_as_long_as_it_was_asked_to(stack: Stack, script: Script) -> None:
-    script.answer(429, {"code": "too_many_requests"}, X_RateLimit_Request_Reset="120")
-    new_job()
-    queues.send_start("twelvelabs", "job-1")
-
-    work(stack)
-
-    step = found().steps["asset"]
-    assert (step.status, step.attempt) == (StepStatus.QUEUED, 1)
-    assert step.not_before is not None
-    wait = (datetime.fromisoformat(step.not_before) - datetime.now(UTC)).total_seconds()
-    assert 120 - LIMIT_SECONDS < wait <= 121, "and a part of a second, so that not all come at once"
-
-
-def test_nobody_there_is_transient(stack: Stack) -> None:
+def test_nobody_there_is_transient(secretsmanager: SecretsManager) -> None:
     with pytest.raises(TransientError, match="no answer from TwelveLabs"):
         submit("asset")
 
 
-def test_a_wrong_key_is_refused_and_is_in_no_message(twelvelabs: SimulatedTwelveLabs) -> None:
-    put_secret(**SECRET | {"api_key": "tlk_revoked_7"})
-    secrets.forget()
+def test_a_wrong_key_is_refused_and_is_in_no_message(
+    twelvelabs: SimulatedTwelveLabs, secretsmanager: SecretsManager
+) -> None:
+    secretsmanager.put("TWELVELABS_SECRET", api_key="tlk_revoked_7")
 
     with pytest.raises(RefusedByPlatformError) as refused:
         submit("asset")
@@ -774,28 +732,24 @@ def test_a_wrong_key_is_refused_and_is_in_no_message(twelvelabs: SimulatedTwelve
     assert "tlk_revoked_7" not in refused.value.error.model_dump_json()
 
 
-def test_a_key_that_was_changed_a_moment_ago_is_read_anew(twelvelabs: SimulatedTwelveLabs) -> None:
-    put_secret(**SECRET | {"api_key": "tlk_revoked_7"})
-    secrets.forget()
+def test_a_key_that_was_changed_a_moment_ago_is_read_anew(
+    twelvelabs: SimulatedTwelveLabs, secretsmanager: SecretsManager
+) -> None:
+    secretsmanager.put("TWELVELABS_SECRET", api_key="tlk_revoked_7")
     secrets.values("TWELVELABS_SECRET")
-    put_secret(**SECRET)
+    secretsmanager.values["TWELVELABS_SECRET"] = json.dumps(SECRET)
 
     assert submit("asset").platform_job_id
 
 
-def test_without_an_api_key_the_error_says_what_to_put_where(stack: Stack) -> None:
-    put_secret(webhook="whs_test")
-    secrets.forget()
+def test_without_an_api_key_the_error_says_what_to_put_where(secretsmanager: SecretsManager) -> None:
+    secretsmanager.put("TWELVELABS_SECRET", webhook="whs_test")
 
     with pytest.raises(TransientError) as fault:
         submit("asset")
 
     assert fault.value.error.code == "not_configured"
     assert "TwelveLabs" in fault.value.error.action
-
-
-def put_secret(**values: str) -> None:
-    settings.secretsmanager().put_secret_value(SecretId="TWELVELABS_SECRET", SecretString=json.dumps(values))
 
 
 def test_ids_are_parts_of_a_path_whatever_stands_in_them(script: Script) -> None:
@@ -809,8 +763,8 @@ def test_ids_are_parts_of_a_path_whatever_stands_in_them(script: Script) -> None
 # --- All of it, against the simulated platform -----------------------------------------------------------------------
 
 
-def test_an_asset_is_made_and_indexed_by_checks_alone(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
-    job = run(stack)
+def test_an_asset_is_made_and_indexed_by_polls_alone(twelvelabs: SimulatedTwelveLabs) -> None:
+    job = run()
 
     assert (job.status, job.error) == (JobStatus.SUCCEEDED, None)
     made, indexed = result_of(job, "asset"), result_of(job, "indexed_asset")
@@ -822,22 +776,23 @@ def test_an_asset_is_made_and_indexed_by_checks_alone(stack: Stack, twelvelabs: 
     assert posts(twelvelabs) == ["/assets", f"/indexes/{INDEX}/indexed-assets"]
 
 
-def test_a_task_ends_by_checks_alone(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
-    job = run(stack, plan="task")
+def test_a_task_ends_by_polls_alone(twelvelabs: SimulatedTwelveLabs) -> None:
+    job = run(plan="task")
 
     assert job.status == JobStatus.SUCCEEDED
     result = result_of(job, "task")
     assert result["hls"]["status"] == "COMPLETE"
     assert (result["index_id"], result["system_metadata"]["filename"]) == (INDEX, "lecture.mp4")
-    assert job.refs == (result["video_id"],)
+    assert job.refs == (result["task_id"], result["video_id"])
     assert result["video_id"] != result["task_id"]
 
 
-def test_an_asset_that_is_there_already_is_indexed(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
+def test_an_asset_that_is_there_already_is_indexed(twelvelabs: SimulatedTwelveLabs) -> None:
     made = TwelveLabs().create_asset({"method": "url", "url": LECTURE}, idempotency_key="mine")["_id"]
-    wait_for(lambda: TwelveLabs().asset(made)["status"] == "ready")
+    while TwelveLabs().asset(made)["status"] != "ready":
+        time.sleep(0.005)
 
-    job = run(stack, media_id=made)
+    job = run(media_id=made)
 
     assert job.status == JobStatus.SUCCEEDED
     assert result_of(job, "indexed_asset")["asset_id"] == made
@@ -845,10 +800,8 @@ def test_an_asset_that_is_there_already_is_indexed(stack: Stack, twelvelabs: Sim
 
 @pytest.mark.parametrize("plan_name", ["asset", "task"])
 @pytest.mark.parametrize("file", ["flaky", "reset", "html", "silent", "late", "twice"])
-def test_what_passes_delays_a_job_and_no_more(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs, file: str, plan_name: str
-) -> None:
-    assert run(stack, source=f"https://example.com/{file}.mp4", plan=plan_name).status == JobStatus.SUCCEEDED
+def test_what_passes_delays_a_job_and_no_more(twelvelabs: SimulatedTwelveLabs, file: str, plan_name: str) -> None:
+    assert run(source=f"https://example.com/{file}.mp4", plan=plan_name).status == JobStatus.SUCCEEDED
 
 
 REFUSED = [
@@ -873,10 +826,8 @@ REFUSED = [
         ("refused", "task", "parameter_invalid"),
     ],
 )
-def test_each_failure_ends_as_its_error(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs, file: str, step: str, code: str
-) -> None:
-    job = run(stack, source=f"https://example.com/{file}.mp4", plan="task" if step == "task" else "asset")
+def test_each_failure_ends_as_its_error(twelvelabs: SimulatedTwelveLabs, file: str, step: str, code: str) -> None:
+    job = run(source=f"https://example.com/{file}.mp4", plan="task" if step == "task" else "asset")
 
     assert (job.status, job.current) == (JobStatus.FAILED, step)
     assert job.error is not None
@@ -884,34 +835,32 @@ def test_each_failure_ends_as_its_error(
     assert [found.status for name, found in job.steps.items() if name != step] in ([], ["waiting"], ["succeeded"])
 
 
-def test_the_reason_of_a_failed_task_is_what_the_task_says(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
-    job = run(stack, source="https://example.com/private.mp4", plan="task")
+def test_the_reason_of_a_failed_task_is_what_the_task_says(twelvelabs: SimulatedTwelveLabs) -> None:
+    job = run(source="https://example.com/private.mp4", plan="task")
 
     assert job.error is not None
     assert job.error.message == "The platform could not access the file."
     assert result_of(job, "task")["video_id"]
 
 
-def test_an_index_that_does_not_exist_ends_as_its_error(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
-    job = run(stack, options={"index_id": "unknown-1"})
+def test_an_index_that_does_not_exist_ends_as_its_error(twelvelabs: SimulatedTwelveLabs) -> None:
+    job = run(options={"index_id": "unknown-1"})
 
     assert job.error is not None
     assert (job.current, job.error.code) == ("indexed_asset", "resource_not_exist")
 
 
-def test_a_wrong_key_ends_as_its_error(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
-    put_secret(**SECRET | {"api_key": "tlk_revoked"})
+def test_a_wrong_key_ends_as_its_error(twelvelabs: SimulatedTwelveLabs, secretsmanager: SecretsManager) -> None:
+    secretsmanager.put("TWELVELABS_SECRET", api_key="tlk_revoked")
 
-    job = run(stack)
+    job = run()
 
     assert job.error is not None
     assert (job.error.code, job.error.retryable) == ("api_key_invalid", True)
 
 
-def test_a_lost_answer_makes_no_second_asset_and_no_second_indexed_asset(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs
-) -> None:
-    job = run(stack, source="https://example.com/lost.mp4")
+def test_a_lost_answer_makes_no_second_asset_and_no_second_indexed_asset(twelvelabs: SimulatedTwelveLabs) -> None:
+    job = run(source="https://example.com/lost.mp4")
 
     assert (job.status, [step.attempt for step in job.steps.values()]) == (JobStatus.SUCCEEDED, [2, 2])
     keys = [request.headers["idempotency-key"] for request in twelvelabs.requests if request.method == "POST"]
@@ -926,429 +875,83 @@ def rest_call(twelvelabs: SimulatedTwelveLabs, path: str) -> dict[str, Any]:
     return client._rest.call("GET", path).body
 
 
-def test_a_lost_answer_makes_a_second_task_for_twelvelabs_knows_no_key_there(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs
-) -> None:
-    job = run(stack, source="https://example.com/lost.mp4", plan="task")
+def test_a_lost_answer_makes_a_second_task_for_twelvelabs_knows_no_key_there(twelvelabs: SimulatedTwelveLabs) -> None:
+    job = run(source="https://example.com/lost.mp4", plan="task")
 
     assert (job.status, job.steps["task"].attempt) == (JobStatus.SUCCEEDED, 2)
     assert posts(twelvelabs) == ["/tasks", "/tasks"]
 
 
-def test_a_person_who_tries_it_again_gets_another_asset(stack: Stack, twelvelabs: SimulatedTwelveLabs) -> None:
-    failed = run(stack, source="https://example.com/corrupt.mp4")
-    first = failed.steps["asset"].platform_job_id
+# --- A file ----------------------------------------------------------------------------------------------------------
 
-    store.retry(failed, "asset")
-    queues.send_start("twelvelabs", "job-1")
-    again = ended_job(stack)
+FILE = FormFile("a.mp4", b"the video", "video/mp4")
 
-    assert again.steps["asset"].platform_job_id not in (None, first)
 
+def hand_over() -> tuple[task.TaskOfFile, Any]:
+    """The step of a file, and what its submission comes to: an answer, or what is raised."""
+    step = task.TaskOfFile(file=FILE)
+    try:
+        return step, step.submit(TwelveLabs(), job_of("task"), callback_url="")
+    except RefusedByPlatformError as refusal:
+        return step, refusal
 
-@pytest.mark.parametrize(("file", "plan_name"), [("stuck", "asset"), ("stuck-index", "asset"), ("stuck", "task")])
-def test_what_never_ends_ends_at_its_deadline(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs, monkeypatch: pytest.MonkeyPatch, file: str, plan_name: str
-) -> None:
-    monkeypatch.setenv("STEP_DEADLINE_SECONDS", "1")
 
-    job = run(stack, source=f"https://example.com/{file}.mp4", plan=plan_name)
+def test_a_file_goes_on_to_twelvelabs_with_what_was_asked_for(script: Script) -> None:
+    script.answer(201, {"_id": "task-1", "video_id": "video-1", "status": "validating"})
 
-    assert job.error is not None
-    assert job.error.code == "timed_out"
+    step, accepted = hand_over()
 
-
-def test_each_check_notes_how_the_task_stands(stack: Stack, script: Script) -> None:
-    script.answer(201, ACCEPTED)
-    for word in WORDS:
-        script.answer(200, READY_TASK | {"status": word})
-    new_job(plan="task")
-    queues.send_start("twelvelabs", "job-1")
-    seen: list[Any] = []
-
-    def has_ended() -> bool:
-        stack.work(QUEUE, handler("twelvelabs/steps"), rounds=1)
-        step = found().steps["task"]
-        seen.append((step.platform_status, step.progress))
-        return step.status in ("succeeded", "failed")
-
-    wait_for(has_ended)
-
-    noted = [pair for pair, _ in itertools.groupby(seen) if pair != (None, None)]
-    assert noted == [(word, statuses.progress(word)) for word in WORDS[:5]] + [("ready", 1.0)]
-    assert found().steps["task"].checks == 6
-
-
-def test_a_task_that_was_deleted_meanwhile_is_gone(stack: Stack, script: Script) -> None:
-    script.answer(201, ACCEPTED)
-    script.answer(200, {"_id": "id-1", "status": "indexing"})
-    script.answer(404, {"code": "resource_not_exist", "message": "Resource with id id-1 does not exist in tasks."})
-
-    job = run(stack, plan="task")
-
-    assert job.error is not None
-    assert job.error.code == "gone"
-
-
-# --- Callbacks, from the simulated platform --------------------------------------------------------------------------
-
-
-@dataclass
-class Mailbox:
-    """Where the simulated TwelveLabs calls back: events as API Gateway would hand them over."""
-
-    url: str = ""
-    events: list[dict[str, Any]] = field(default_factory=list)
-    when_one_comes: Callable[[dict[str, Any]], object] = lambda _event: None
-
-
-@pytest.fixture
-def mailbox(twelvelabs: SimulatedTwelveLabs) -> Iterator[Mailbox]:
-    box = Mailbox()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers["content-length"])).decode()
-            event = http_event(NAME, text, query="", headers={name.lower(): v for name, v in self.headers.items()})
-            event["requestContext"]["timeEpoch"] = int(time.time() * 1000)
-            box.when_one_comes(event)
-            box.events.append(event)
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        box.url = f"http://127.0.0.1:{http.server_port}/callbacks/twelvelabs/index-task"
-        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.005})
-        thread.start()
-        twelvelabs.register(box.url, SECRET["webhook"])
-        yield box
-        http.shutdown()
-        thread.join()
-
-
-def start(stack: Stack, source: str) -> None:
-    """Submit a task, and leave it running: its first check is far away."""
-    new_job(source=source, plan="task", check_interval=900)
-    queues.send_start("twelvelabs", "job-1")
-    work(stack)
-
-
-def deliver(stack: Stack, *events: dict[str, Any]) -> list[str]:
-    """Hand callbacks over, each followed by what the worker makes of it."""
-    outcomes = []
-    for event in events:
-        answer = stack.send(NAME, event)
-        assert answer["status"] == 200
-        outcomes.append(answer["outcome"])
-        work(stack)
-    return outcomes
-
-
-@pytest.mark.parametrize(("file", "end"), [("lecture", "succeeded"), ("private", "failed")])
-def test_a_callback_is_looked_into_at_once_and_the_task_completes_it(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox, file: str, end: str
-) -> None:
-    start(stack, f"https://example.com/{file}.mp4")
-    wait_for(lambda: mailbox.events)
-
-    assert deliver(stack, *mailbox.events) == ["recorded"]
-
-    job = found()
-    assert (job.status, job.steps["task"].checks) == (end, 0)
-    assert result_of(job, "task")["video_id"]
-    assert len([request for request in twelvelabs.requests if request.method == "GET"]) == 1
-    if end == "failed":
-        assert job.error is not None
-        assert job.error.message == "The platform could not access the file."
-
-
-def test_a_callback_that_comes_twice_is_a_repetition(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox
-) -> None:
-    start(stack, "https://example.com/twice.mp4")
-    wait_for(lambda: len(mailbox.events) == 2)
-
-    assert deliver(stack, *mailbox.events) == ["recorded", "repeated"]
-
-    assert found().status == JobStatus.SUCCEEDED
-    assert len([request for request in twelvelabs.requests if request.method == "GET"]) == 1
-
-
-def test_a_callback_that_comes_after_the_end_changes_nothing(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox
-) -> None:
-    before = run(stack, plan="task")
-    wait_for(lambda: mailbox.events)
-
-    assert deliver(stack, *mailbox.events) == ["stale"]
-
-    assert found() == before
-
-
-def test_a_garbled_callback_is_kept_and_the_checks_find_the_end(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox
-) -> None:
-    job = run(stack, source="https://example.com/garbled.mp4", plan="task")
-    wait_for(lambda: mailbox.events)
-
-    answer = stack.send(NAME, mailbox.events[0])
-
-    assert (job.status, answer["outcome"]) == (JobStatus.SUCCEEDED, "unreadable")
-    assert len(stack.messages("DeliveriesDeadLetters")) == 1
-
-
-def test_a_callback_that_comes_before_the_submit_is_answered_ends_the_job(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox
-) -> None:
-    outcomes: list[str] = []
-
-    def record(event: dict[str, Any]) -> None:
-        outcomes.append(stack.send(NAME, event)["outcome"])  # TwelveLabs answers the submit after this
-
-    mailbox.when_one_comes = record
-    new_job(source="https://example.com/early.mp4", plan="task", check_interval=900)
-    queues.send_start("twelvelabs", "job-1")
-
-    job = ended_job(stack)
-
-    assert outcomes == ["adopted"]
-    assert [one.job_id for one in jobs(stack)] == ["job-1"]
-    assert (job.status, job.adopted, list(job.steps["task"].told.values())) == ("succeeded", False, ["ready"])
-
-
-def test_a_task_that_was_started_elsewhere_is_adopted_and_followed(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs, mailbox: Mailbox
-) -> None:
-    made = TwelveLabs().create_task({"index_id": INDEX, "video_url": LECTURE})
-    wait_for(lambda: mailbox.events)
-
-    assert deliver(stack, *mailbox.events) == ["adopted"]
-
-    (job,) = jobs(stack)
-    job = ended_job(stack, job.job_id)
-    assert (job.adopted, job.status, job.source, job.options) == (True, JobStatus.SUCCEEDED, None, {})
-    assert result_of(job, "task")["video_id"] == made["video_id"]
-
-
-def test_a_callback_about_a_task_that_does_not_exist_ends_as_gone(
-    stack: Stack, twelvelabs: SimulatedTwelveLabs
-) -> None:
-    assert stack.send(NAME, told("ready", "made-up"))["outcome"] == "adopted"
-
-    (job,) = jobs(stack)
-    error = ended_job(stack, job.job_id).error
-    assert error is not None
-    assert error.code == "gone"
-
-
-@pytest.mark.parametrize(("file", "end"), [("lecture", "succeeded"), ("index-fails", "failed")])
-def test_if_indexed_assets_tell_their_end_it_finds_its_step(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, file: str, end: str
-) -> None:
-    with SimulatedTwelveLabs(pace=0.01, indexed_asset_events=True) as platform:
-        monkeypatch.setenv("TWELVELABS_URL", platform.url)
-        made = TwelveLabs().create_asset(
-            {"method": "url", "url": f"https://example.com/{file}.mp4"}, idempotency_key="mine"
-        )["_id"]
-        wait_for(lambda: TwelveLabs().asset(made)["status"] == "ready")
-        new_job(media_id=made, check_interval=900)
-        queues.send_start("twelvelabs", "job-1")
-        work(stack)
-        indexed_asset_id = str(found().steps["indexed_asset"].platform_job_id)
-        wait_for(lambda: TwelveLabs().indexed_asset(INDEX, indexed_asset_id)["status"] in ("ready", "failed"))
-
-        outcomes = deliver(stack, told("ready" if end == "succeeded" else "failed", indexed_asset_id))
-
-    job = found()
-    assert (outcomes, job.status) == (["recorded"], end)
-    assert list(job.steps["indexed_asset"].told) == [f"{indexed_asset_id}/status"]
-
-
-# --- Callbacks and the status, in every order ------------------------------------------------------------------------
-
-
-def told(status: str, task_id: str = "t-1", event_id: str = "whe_1") -> dict[str, Any]:
-    """A callback as TwelveLabs would sign it."""
-    now = int(time.time())
-    text = ended(task_id, status, event_id)
-    event = http_event(NAME, text, query="", headers={"tl-signature": header(text, now, SECRET["webhook"])})
-    event["requestContext"]["timeEpoch"] = now * 1000
-    return event
-
-
-@dataclass
-class Scripted(TwelveLabs):
-    """A TwelveLabs whose tasks and indexed assets stand so, one answer after another, the last one for ever."""
-
-    statuses: Sequence[str]
-    asked: list[str] = field(default_factory=list)
-
-    def create_task(self, fields: Mapping[str, str]) -> dict[str, Any]:
-        return {"_id": "t-1", "video_id": "v-1"}
-
-    def task(self, task_id: str) -> dict[str, Any]:
-        if task_id != "t-1":
-            known = errors.NOT_EXIST.with_message(f"Resource with id {task_id} does not exist in tasks.")
-            raise RefusedByPlatformError(known, status=404)
-        return {"_id": task_id, "video_id": "v-1", "index_id": INDEX, "status": self._status(task_id)}
-
-    def index_asset(self, index_id: str, body: Mapping[str, Any], *, idempotency_key: str) -> dict[str, Any]:
-        return {"_id": "i-1"}
-
-    def indexed_asset(self, index_id: str, indexed_asset_id: str) -> dict[str, Any]:
-        return {"_id": indexed_asset_id, "asset_id": "a-1", "status": self._status(indexed_asset_id)}
-
-    def _status(self, asked: str) -> str:
-        self.asked.append(asked)
-        return self.statuses[min(len(self.asked), len(self.statuses)) - 1]
-
-
-def worker_of(scripted: Scripted) -> Any:
-    platform: Platform[TwelveLabs] = Platform(
-        name="twelvelabs",
-        steps={"asset": asset, "indexed_asset": indexed_asset, "task": task},
-        applies=plan.applies,
-        callback_url=no_url,
-        client=scripted,
+    ((fields,),) = [[dict(asked.fields or {}) for asked in script.asked]]
+    assert fields == {"index_id": INDEX, "video_file": FILE}
+    assert accepted == Submitted(
+        platform_job_id="task-1",
+        platform_status="validating",
+        refs=("task-1",),
+        result={"task_id": "task-1", "video_id": "video-1"},
     )
-    return steps_worker(platform)
-
-
-BOTH_PLANS: Mapping[str, tuple[dict[str, Any], str]] = {
-    "task": ({"plan": "task"}, "t-1"),
-    "indexed_asset": ({"media_id": "a-1"}, "i-1"),
-}
-
-
-@pytest.mark.parametrize("step", BOTH_PLANS)
-@pytest.mark.parametrize(
-    ("status", "word"), [("ready", "ready"), ("ready", "failed"), ("failed", "failed"), ("failed", "ready")]
-)
-def test_in_whatever_order_submit_and_callback_are_written_there_is_one_job_with_the_right_end(
-    stack: Stack, step: str, status: str, word: str
-) -> None:
-    asked, ours = BOTH_PLANS[step]
-    orders = 0
-
-    def prepare() -> Any:
-        stack.clear()
-        stack.purge(QUEUE)
-        new_job(**asked)
-        start_message = queues.StartMessage(job_id="job-1").model_dump_json()
-        return worker_of(Scripted([status])), stack.received(QUEUE, start_message)
-
-    def acts(scene: Any) -> Sequence[Callable[[], object]]:
-        worker, message = scene
-        return [lambda: worker(message, Context()), lambda: stack.send(NAME, told(word, ours))]
-
-    for worker, _ in in_every_order(prepare, acts):
-        orders += 1
-        stack.work(QUEUE, worker)
-        queues.send_start("twelvelabs", "job-1")  # as a sweep would, if the last message was lost to a lease
-        stack.work(QUEUE, worker)
-        (job,) = jobs(stack)
-        assert (job.job_id, job.status) == ("job-1", "succeeded" if status == "ready" else "failed")
-        assert job.steps[step].told_of(ours) == {"status": word}
-        assert {item["job_id"] for item in stack.items("REF#")} == {"job-1"}
-        assert f"REF#twelvelabs#{ours}" in {item["pk"] for item in stack.items("REF#")}
-    assert orders > 5
-
-
-@pytest.mark.parametrize("step", BOTH_PLANS)
-def test_a_callback_that_was_adopted_and_looked_into_before_the_submit_was_written_is_taken_over(
-    stack: Stack, step: str
-) -> None:
-    """The adopted job has ended by then: well, or as gone, since an indexed asset is no task."""
-    asked, ours = BOTH_PLANS[step]
-    scripted = Scripted(["ready"])
-    worker = worker_of(scripted)
-    stack.send(NAME, told("ready", ours))
-    stack.work(QUEUE, worker)
-    (adopted,) = jobs(stack)
-    assert (adopted.adopted, adopted.status) == (True, "succeeded" if step == "task" else "failed")
-    new_job(**asked)
-    queues.send_start("twelvelabs", "job-1")
-
-    stack.work(QUEUE, worker)
-
-    (job,) = jobs(stack)
-    assert (job.job_id, job.status, job.adopted) == ("job-1", JobStatus.SUCCEEDED, False)
-    assert {item["job_id"] for item in stack.items("REF#")} == {"job-1"}
-    archived = [item for item in stack.items("JOB#job-1") if item.get("via") == "callback"]
-    assert [item["callback"] for item in archived] == [NAME]
+    assert step.error is None
 
 
 @pytest.mark.parametrize(
-    "words", sorted({p for n in (1, 2, 3) for p in itertools.product(["ready", "failed"], repeat=n)})
+    ("status", "code"), [(429, "platform_unavailable"), (503, "platform_unavailable"), (400, "video_file_broken")]
 )
-def test_whatever_is_told_and_however_often_the_status_decides(stack: Stack, words: tuple[str, ...]) -> None:
-    for status, end in (("ready", "succeeded"), ("failed", "failed")):
-        worker = worker_of(Scripted([status]))
-        stack.clear()
-        stack.purge(QUEUE)
-        new_job(plan="task", check_interval=900)
-        queues.send_start("twelvelabs", "job-1")
-        stack.work(QUEUE, worker)
-        for number, word in enumerate(words):
-            stack.send(NAME, told(word, event_id=f"whe_{number}"))
-        stack.work(QUEUE, worker)
-        assert found().status == end
-        for number, word in enumerate(words):
-            stack.send(NAME, told(word, event_id=f"whe_later_{number}"))
-            stack.work(QUEUE, worker)
-        assert found().status == end
+def test_a_file_that_twelvelabs_does_not_take_is_not_tried_again(script: Script, status: int, code: str) -> None:
+    script.answer(status, {"code": code} if status == 400 else b"<html>")
+
+    step, refusal = hand_over()
+
+    assert isinstance(refusal, RefusedByPlatformError), "nobody has the file for another try"
+    assert (refusal.error.code, refusal.status) == (code, status)
+    assert isinstance(step.error, TransientError) == (status != 400)
 
 
-def test_an_end_before_the_status_agrees_is_asked_for_again_soon(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    scripted = Scripted(["indexing", "indexing", "ready"])
-    worker = worker_of(scripted)
-    new_job(plan="task")
-    queues.send_start("twelvelabs", "job-1")
-    stack.work(QUEUE, worker, rounds=1)
-    stack.purge(QUEUE)  # the planned check
+def test_the_task_of_a_file_is_polled_as_any_other(script: Script) -> None:
+    script.answer(200, {"_id": "id-1", "status": "ready", "video_id": "video-1"})
+    stands = Step(status=StepStatus.RUNNING, attempt=1, platform_job_id="id-1")
 
-    stack.send(NAME, told("ready"))
-    stack.work(QUEUE, worker)
+    answer = task.TaskOfFile(file=FILE).poll(TwelveLabs(), job_of("task"), stands)
 
-    assert (found().status, len(scripted.asked)) == (JobStatus.SUCCEEDED, 3)
+    assert isinstance(answer, PollResult)
+    assert isinstance(answer.end, StepSucceeded)
 
 
-def test_a_failure_that_was_taken_back_is_taken_back(stack: Stack) -> None:
-    scripted = Scripted(["failed", "failed", "ready"])
-    worker = worker_of(scripted)
-    new_job(plan="task")
-    queues.send_start("twelvelabs", "job-1")
-    stack.work(QUEUE, worker)
-    failed = found().status
+def test_a_task_whose_file_is_gone_says_so(script: Script) -> None:
+    job = job_of("task")
+    job = job.model_copy(update={"request": job.request.model_copy(update={"source": None})})
 
-    stack.send(NAME, told("ready", event_id="whe_1"))
-    stack.work(QUEUE, worker)
-    denied = found().status
-    stack.send(NAME, told("ready", event_id="whe_2"))
-    stack.work(QUEUE, worker)
+    answer = task.submit(TwelveLabs(), job, callback_url="")
 
-    assert [failed, denied, found().status] == ["failed", "failed", "succeeded"]
+    assert isinstance(answer, PollResult)
+    assert isinstance(answer.end, StepFailed)
+    assert (answer.end.error.code, script.asked) == ("file_not_kept", [])
 
 
-def test_a_failure_of_an_earlier_attempt_does_not_end_the_next_one(stack: Stack) -> None:
-    scripted = Scripted(["failed", "indexing", "ready"])
-    worker = worker_of(scripted)
-    new_job(plan="task")
-    queues.send_start("twelvelabs", "job-1")
-    stack.work(QUEUE, worker)
-    store.retry(found(), "task")
+@pytest.mark.parametrize("step", MODULES)
+def test_an_address_that_twelvelabs_does_not_know_says_nothing_about_the_work(script: Script, step: str) -> None:
+    script.answer(404, {"code": "api_not_allowed", "message": "…"})
 
-    stack.send(NAME, told("failed"))
-    stack.work(QUEUE, worker)
-
-    assert found().steps["task"].status in (StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.SUCCEEDED)
-    queues.send_start("twelvelabs", "job-1")
-    stack.work(QUEUE, worker)
-    assert found().status == JobStatus.SUCCEEDED
+    with pytest.raises(RefusedByPlatformError):
+        poll(step)
 
 
 def test_a_field_is_an_id_only_if_it_can_be_asked_for() -> None:
