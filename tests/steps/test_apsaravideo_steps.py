@@ -14,6 +14,7 @@ import pytest
 from pydantic import ValidationError
 from video_jobs import jsontext
 from video_jobs.aws import secrets
+from video_jobs.aws.errors import AwsUnavailableError
 from video_jobs.jobs.model import (
     Hint,
     Job,
@@ -34,7 +35,7 @@ from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 
 from local.platforms.apsaravideo import SimulatedApsaraVideo
 from tests.stack import WEBHOOK_SECRETS
-from tests.steps.conftest import SecretsManager
+from tests.steps.conftest import SecretsManager, aws_error
 from tests.steps.following import follow
 
 pytestmark = pytest.mark.filterwarnings(
@@ -702,6 +703,16 @@ def test_without_an_access_key_the_error_says_what_to_put_where(
         Vod().upload_media_by_url("https://example.com/lecture.mp4")
 
     assert fault.value.error.code == "not_configured"
+    assert vod.requests == []
+
+
+def test_an_error_of_aws_is_not_taken_for_a_missing_access_key(
+    vod: SimulatedApsaraVideo, secretsmanager: SecretsManager
+) -> None:
+    secretsmanager.error = aws_error("ThrottlingException", 400)
+
+    with pytest.raises(AwsUnavailableError):
+        Vod().upload_infos(job_ids=["p-1"])
     assert vod.requests == []
 
 

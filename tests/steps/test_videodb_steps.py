@@ -1,7 +1,6 @@
 """What VideoDB is asked, word for word, and what each of its answers is taken to mean."""
 
 import json
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,19 +11,30 @@ from typing import Any
 
 import pytest
 import urllib3
-from video_jobs import secrets, settings, steps, store
-from video_jobs.faults import RefusedByPlatformError, TransientError
-from video_jobs.jobs import Found, Job, MediaType, Step, StepFailed, StepRunning, StepStatus, StepSucceeded, Submitted
+from video_jobs.aws import secrets
+from video_jobs.aws.errors import is_aws_error
+from video_jobs.jobs.model import (
+    Job,
+    MediaType,
+    PollResult,
+    Step,
+    StepFailed,
+    StepRunning,
+    StepStatus,
+    StepSucceeded,
+    Submitted,
+)
 from video_jobs.platforms import rest
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.platforms.videodb import errors, extract_scenes, index_scenes, index_spoken_words, media, plan, upload
 from video_jobs.platforms.videodb.client import VideoDb
-from video_jobs.platforms.videodb.payloads import Notice
-from video_jobs.queues import StartMessage
+from video_jobs.platforms.videodb.payloads import Report
 
 from local.platforms.videodb import SimulatedVideoDb
 from tests.patches import change
 from tests.scripted import STEPS, new_job
-from tests.stack import Context, Stack, handler
+from tests.steps.conftest import SecretsManager, aws_error
+from tests.steps.following import follow
 
 URL = "https://jobs.example.com/callbacks/videodb/upload?job=job-1&attempt=1&token=0"
 MODULES: Mapping[str, ModuleType] = {
@@ -96,7 +106,7 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(secretsmanager: SecretsManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     script = Server()
 
     class Handler(BaseHTTPRequestHandler):
@@ -123,8 +133,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         script.url = f"http://127.0.0.1:{http.server_port}"
         monkeypatch.setenv("VIDEODB_URL", script.url)
-        monkeypatch.setattr(secrets, "values", lambda _name, **_: {"api_key": "sk-test"})
-        monkeypatch.setattr(secrets, "newer_values", lambda _name: None)
+        monkeypatch.setattr(secrets, "newer_values", lambda _name: None)  # but where tests are about keys
         thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.005})
         thread.start()
         yield script
@@ -141,31 +150,31 @@ def job_of(step: str, **changes: Any) -> Job:
     return new_job(**{"steps": steps} | changes)
 
 
-def submit(step: str, **changes: Any) -> Submitted | Found:
-    answer: Submitted | Found = MODULES[step].submit(VideoDb(), job_of(step, **changes), callback_url=URL)
+def submit(step: str, **changes: Any) -> Submitted | PollResult:
+    answer: Submitted | PollResult = MODULES[step].submit(VideoDb(), job_of(step, **changes), callback_url=URL)
     return answer
 
 
-def check(step: str, *, platform_job_id: str | None = "job-123", **changes: Any) -> StepRunning | Found:
+def poll(step: str, *, platform_job_id: str | None = "job-123", **changes: Any) -> StepRunning | PollResult:
     stands = Step(status=StepStatus.RUNNING, attempt=1, attempt_limit=3, platform_job_id=platform_job_id)
-    answer: StepRunning | Found = MODULES[step].check(VideoDb(), job_of(step, **changes), stands)
+    answer: StepRunning | PollResult = MODULES[step].poll(VideoDb(), job_of(step, **changes), stands)
     return answer
 
 
-def result(found: Submitted | StepRunning | Found) -> Mapping[str, Any]:
-    assert isinstance(found, Found)
+def result(found: Submitted | StepRunning | PollResult) -> Mapping[str, Any]:
+    assert isinstance(found, PollResult)
     assert isinstance(found.end, StepSucceeded)
     return found.end.result
 
 
-def refs(found: Submitted | StepRunning | Found) -> tuple[str, ...]:
-    assert isinstance(found, Found)
+def refs(found: Submitted | StepRunning | PollResult) -> tuple[str, ...]:
+    assert isinstance(found, PollResult)
     assert isinstance(found.end, StepSucceeded)
     return found.end.refs
 
 
-def message(found: Submitted | StepRunning | Found) -> str:
-    assert isinstance(found, Found)
+def message(found: Submitted | StepRunning | PollResult) -> str:
+    assert isinstance(found, PollResult)
     assert isinstance(found.end, StepFailed)
     return found.end.error.message
 
@@ -424,11 +433,6 @@ def test_a_refusal_without_readable_words_is_one_as_well(server: Server, body: A
         pytest.param(Answer(200, b'{"success": tr'), "VideoDB answered 200 with something that is not JSON", id="half"),
         pytest.param(Answer(200, b"\xff\x00"), "VideoDB answered 200 with something that is not JSON", id="garbage"),
         pytest.param(Answer(200, [1]), "VideoDB answered 200 with something that is not JSON", id="a list"),
-        pytest.param(
-            Answer(200, b'{"success": false, "success": true}'),
-            "VideoDB answered 200 with something that is not JSON",
-            id="two answers in one",
-        ),
         pytest.param(CUT, "no answer from VideoDB: ProtocolError", id="cut off"),
     ],
 )
@@ -472,6 +476,7 @@ def test_a_videodb_that_does_not_answer_passes(monkeypatch: pytest.MonkeyPatch, 
         ({"retry-after": "-1"}, None),
         ({"retry-after": "1e3"}, None),
         ({"retry-after": "²"}, None),
+        ({"retry-after": "Mon, 20 Nov 9999999999 12:00:00 +0000"}, None),
     ],
 )
 def test_the_wait_that_videodb_asks_for_is_passed_on(
@@ -487,40 +492,37 @@ def test_the_wait_that_videodb_asks_for_is_passed_on(
 # --- Keys ------------------------------------------------------------------------------------------------------------
 
 
-def put_key(value: str) -> None:
-    settings.secretsmanager().put_secret_value(SecretId="VIDEODB_API_KEY_SECRET", SecretString=value)
-
-
 @pytest.fixture
-def keyed_server(stack: Stack, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Server:
-    """A server for a client that reads its key from Secrets Manager, as deployed."""
-    values, newer_values = secrets.values, secrets.newer_values
+def keyed_server(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Server:
+    """A server for a client that reads its key anew where that may help, as deployed."""
+    newer_values = secrets.newer_values
     server: Server = request.getfixturevalue("server")
-    monkeypatch.setattr(secrets, "values", values)
     monkeypatch.setattr(secrets, "newer_values", newer_values)
     return server
 
 
-def test_a_key_that_was_rotated_is_read_again_once_it_does_not_fit(keyed_server: Server) -> None:
+def test_a_key_that_was_rotated_is_read_again_once_it_does_not_fit(
+    keyed_server: Server, secretsmanager: SecretsManager
+) -> None:
     keyed_server.answer(Answer(401, {"success": False}), ACCEPTED)
     secrets.values("VIDEODB_API_KEY_SECRET")
-    put_key('{"api_key": "sk-new"}')
+    secretsmanager.values["VIDEODB_API_KEY_SECRET"] = '{"api_key": "sk-new"}'
 
     assert isinstance(submit("upload"), Submitted)
     assert [asked.headers["x-access-token"] for asked in keyed_server.asked] == ["sk-test", "sk-new"]
 
 
-def test_a_rotated_key_serves_a_question_as_well(keyed_server: Server) -> None:
+def test_a_rotated_key_serves_a_question_as_well(keyed_server: Server, secretsmanager: SecretsManager) -> None:
     keyed_server.answer(Answer(401, {"success": False}), Answer(body={"status": "processing"}))
     secrets.values("VIDEODB_API_KEY_SECRET")
-    put_key('{"api_key": "sk-new"}')
+    secretsmanager.values["VIDEODB_API_KEY_SECRET"] = '{"api_key": "sk-new"}'
 
-    assert check("upload") == StepRunning(platform_status="processing")
+    assert poll("upload") == StepRunning(platform_status="processing")
     assert [asked.headers["x-access-token"] for asked in keyed_server.asked] == ["sk-test", "sk-new"]
 
 
 def test_a_key_that_videodb_never_accepts_is_read_again_every_30_seconds_at_most(
-    keyed_server: Server, monkeypatch: pytest.MonkeyPatch
+    keyed_server: Server, secretsmanager: SecretsManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keyed_server.answer(Answer(401, {"success": False}))
     asked = []
@@ -551,8 +553,10 @@ def test_a_key_that_videodb_never_accepts_is_read_again_every_30_seconds_at_most
         pytest.param('{"api_key": "sk-secret\\r\\nx-other: 1"}', id="two lines"),
     ],
 )
-def test_without_a_usable_key_nothing_is_asked_and_the_secret_stays_secret(keyed_server: Server, value: str) -> None:
-    put_key(value)
+def test_without_a_usable_key_nothing_is_asked_and_the_secret_stays_secret(
+    keyed_server: Server, secretsmanager: SecretsManager, value: str
+) -> None:
+    secretsmanager.values["VIDEODB_API_KEY_SECRET"] = value
 
     with pytest.raises(TransientError) as fault:
         submit("upload")
@@ -561,8 +565,8 @@ def test_without_a_usable_key_nothing_is_asked_and_the_secret_stays_secret(keyed
     assert keyed_server.asked == []
 
 
-def test_a_secret_that_is_missing_is_not_configured(keyed_server: Server) -> None:
-    settings.secretsmanager().delete_secret(SecretId="VIDEODB_API_KEY_SECRET", ForceDeleteWithoutRecovery=True)
+def test_a_secret_that_is_missing_is_not_configured(keyed_server: Server, secretsmanager: SecretsManager) -> None:
+    del secretsmanager.values["VIDEODB_API_KEY_SECRET"]
 
     with pytest.raises(TransientError) as fault:
         submit("upload")
@@ -570,23 +574,46 @@ def test_a_secret_that_is_missing_is_not_configured(keyed_server: Server) -> Non
     assert keyed_server.asked == []
 
 
-def test_a_key_that_was_rotated_to_nothing_says_so(keyed_server: Server) -> None:
+def test_a_key_that_was_rotated_to_nothing_says_so(keyed_server: Server, secretsmanager: SecretsManager) -> None:
     keyed_server.answer(Answer(401, {"success": False}))
     secrets.values("VIDEODB_API_KEY_SECRET")
-    put_key("{}")
+    secretsmanager.values["VIDEODB_API_KEY_SECRET"] = "{}"
 
     with pytest.raises(TransientError) as fault:
         submit("upload")
     assert fault.value.error.code == "not_configured"
 
 
-def test_a_key_may_have_been_copied_with_a_line_break(keyed_server: Server) -> None:
-    put_key('{"api_key": "sk-copied\\n"}')
+def test_a_key_may_have_been_copied_with_a_line_break(keyed_server: Server, secretsmanager: SecretsManager) -> None:
+    secretsmanager.values["VIDEODB_API_KEY_SECRET"] = '{"api_key": "sk-copied\\n"}'
     keyed_server.answer(ACCEPTED)
 
     submit("upload")
 
     assert keyed_server.asked[0].headers["x-access-token"] == "sk-copied"
+
+
+@pytest.mark.parametrize(("code", "status"), [("ThrottlingException", 400), ("InternalServiceError", 500)])
+@pytest.mark.parametrize("asked", [lambda: submit("upload"), lambda: poll("upload")])
+def test_an_error_of_aws_is_not_taken_for_a_missing_key(
+    keyed_server: Server, secretsmanager: SecretsManager, asked: Callable[[], Any], code: str, status: int
+) -> None:
+    secretsmanager.error = aws_error(code, status)
+
+    with pytest.raises(Exception, match="VIDEODB_API_KEY_SECRET") as error:
+        asked()
+
+    assert is_aws_error(error.value)
+    assert not isinstance(error.value, TransientError), "no attempt of the platform"
+    assert keyed_server.asked == []
+
+
+def test_a_secret_that_we_may_not_read_is_not_configured(keyed_server: Server, secretsmanager: SecretsManager) -> None:
+    secretsmanager.error = aws_error("AccessDeniedException", 400)
+
+    with pytest.raises(TransientError) as error:
+        submit("upload")
+    assert error.value.error.code == "not_configured"
 
 
 # --- What exists already ---------------------------------------------------------------------------------------------
@@ -599,8 +626,23 @@ EXISTING: Sequence[tuple[str, str, dict[str, Any]]] = (
     ("index_scenes", "Scene index with id f4db35c5ce45a709 already exists", {"scene_index_id": "f4db35c5ce45a709"}),
     ("extract_scenes", "Scene collection already exists with id c-1.", {"scene_collection_id": "c-1"}),
     ("extract_scenes", "Scene collection already exists with id c-1", {"scene_collection_id": "c-1"}),
+    *(
+        (step, words, {field: "c8a1"})
+        for step, field in (("index_scenes", "scene_index_id"), ("extract_scenes", "scene_collection_id"))
+        for words in (
+            "Scene collection with id c8a1 already exists",
+            "Scene index already exists with id c8a1.",
+            "Scene index already exists. Id: c8a1",
+            "Scene collection already exists (id=c8a1).",
+            "A scene collection with the id 'c8a1' exists already.",
+            'Scene collection already exists for video id m-1, its id is "c8a1".',
+            "Scene index already exists: c8a1",
+            "Scene collection c8a1 already exists.",
+            'Scene index "c8a1" already exists.',
+        )
+    ),
 )
-CALLBACKS: Mapping[str, type[Notice]] = {
+CALLBACKS: Mapping[str, type[Report]] = {
     "index_spoken_words": index_spoken_words.IndexSpokenWordsCallback,
     "index_scenes": index_scenes.IndexScenesCallback,
     "extract_scenes": extract_scenes.ExtractScenesCallback,
@@ -634,6 +676,12 @@ def test_a_callback_that_says_that_it_exists_already_is_a_success(
     [
         ("index_scenes", "A scene index already exists."),
         ("extract_scenes", "Scene collection already exists."),
+        # no index and no collection is named for certain
+        ("index_scenes", "Scene index for video with id m-1 already exists."),
+        ("index_scenes", "Scene index with this id already exists."),
+        ("index_scenes", "Scene index with the name video-jobs 5f5ac1b0 already exists."),
+        ("extract_scenes", "A collection of 12 scenes already exists."),
+        ("extract_scenes", "Scene collection with id c8a1 was not found."),
         ("extract_scenes", "No scenes found in video with id m-1."),
     ],
 )
@@ -661,7 +709,7 @@ def test_an_upload_does_not_take_anything_for_existing(server: Server) -> None:
 def test_every_word_that_does_not_mean_an_end_means_that_it_goes_on(server: Server, step: str, status: str) -> None:
     server.answer(Answer(body={"success": True, "status": status, "data": {}}))
 
-    assert check(step) == StepRunning(platform_status=status)
+    assert poll(step) == StepRunning(platform_status=status)
     assert server.paths == [f"GET {POLL}"]
     assert server.asked[0].headers["x-access-token"] == "sk-test"
 
@@ -683,7 +731,7 @@ def test_every_word_that_does_not_mean_an_end_means_that_it_goes_on(server: Serv
 def test_progress_is_a_part_of_one(server: Server, data: Any, progress: float | None) -> None:
     server.answer(Answer(body={"success": True, "status": "processing", "data": data}))
 
-    assert check("upload") == StepRunning(progress=progress, platform_status="processing")
+    assert poll("upload") == StepRunning(progress=progress, platform_status="processing")
 
 
 ENDED_WELL: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -702,7 +750,7 @@ ENDED_WELL: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 def test_a_good_end_is_understood_in_every_vocabulary(server: Server, step: str, words: str) -> None:
     server.answer(Answer(body=ENDED_WELL[words](RESULTS[step])))
 
-    assert result(check(step)) == RESULTS[step]
+    assert result(poll(step)) == RESULTS[step]
     assert len(server.asked) == 1
 
 
@@ -721,7 +769,7 @@ ENDED_BADLY: Mapping[str, dict[str, Any]] = {
 def test_a_bad_end_is_understood_in_every_vocabulary(server: Server, step: str, words: str) -> None:
     server.answer(Answer(body=ENDED_BADLY[words]))
 
-    assert message(check(step)) == "Download failed."
+    assert message(poll(step)) == "Download failed."
     assert len(server.asked) == 1
 
 
@@ -729,16 +777,46 @@ def test_a_bad_end_is_understood_in_every_vocabulary(server: Server, step: str, 
 def test_a_bad_end_without_a_reason_says_that(server: Server, step: str) -> None:
     server.answer(Answer(body={"success": True, "status": "failed", "data": {}}))
 
-    assert message(check(step)) == "VideoDB gave no reason"
+    assert message(poll(step)) == "VideoDB gave no reason"
 
 
-def test_the_archive_gets_the_body_that_told_the_end(server: Server) -> None:
+def test_the_archive_gets_the_body_that_named_the_end(server: Server) -> None:
     server.answer(Answer(body={"status": "done", "response": {"success": True, "data": RESULTS["upload"]}}))
 
-    found = check("upload")
+    found = poll("upload")
 
-    assert isinstance(found, Found)
+    assert isinstance(found, PollResult)
     assert found.body == {"success": True, "data": RESULTS["upload"]}
+
+
+# What a body may have in it that JSON has not: "%s" is the field in which it stands.
+ODDITIES = ("NaN", "-Infinity", "1e999", "9" * 5000, '"a \\ud83d"', '"two\nlines"', "1, %s: 2", "[" * 60 + "]" * 60)
+
+
+@pytest.mark.parametrize("oddity", ODDITIES, ids=lambda text: text[:12])
+@pytest.mark.parametrize("step", STEPS)
+def test_an_answer_with_odd_values_in_it_still_says_what_it_says(server: Server, step: str, oddity: str) -> None:
+    odd = f'"odd": {oddity}'.replace("%s", '"odd"').encode()
+    end = json.dumps(RESULTS[step]).encode()
+    server.answer(Answer(body=b'{"status": "processing", %b, "data": {"id": "job-9", %b}}' % (odd, odd)))
+
+    announced = submit(step)
+    going_on = poll(step)
+    server.answer(Answer(body=b'{"status": "done", %b, "response": {"success": true, "data": %b}}' % (odd, end)))
+    ended = poll(step)
+
+    assert isinstance(announced, Submitted)
+    assert announced.platform_job_id == "job-9"
+    assert isinstance(going_on, StepRunning)
+    assert result(ended) == RESULTS[step]
+    assert len(server.asked) == 3, "nothing was asked for twice"
+
+
+def test_odd_values_of_a_medium_are_not_kept(server: Server) -> None:
+    medium = b'{"id": "m-2", "name": "a \\ud83d", "length": NaN, "size": "%b"}' % (b"9" * 40)
+    server.answer(Answer(body=b'{"status": "done", "response": {"success": true, "data": %b}}' % medium))
+
+    assert result(poll("upload")) == {"id": "m-2", "name": "a \ufffd"}
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -746,7 +824,7 @@ def test_the_archive_gets_the_body_that_told_the_end(server: Server) -> None:
 def test_an_answer_that_says_nothing_is_no_end(server: Server, step: str, body: dict[str, Any]) -> None:
     server.answer(Answer(body=body))
 
-    assert isinstance(check(step), StepRunning)
+    assert isinstance(poll(step), StepRunning)
 
 
 @pytest.mark.parametrize(
@@ -771,7 +849,7 @@ def test_an_upload_that_has_ended_without_a_medium_that_can_be_read_goes_on(
 ) -> None:
     server.answer(Answer(body=body))
 
-    assert isinstance(check("upload"), StepRunning)
+    assert isinstance(poll("upload"), StepRunning)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -780,7 +858,7 @@ def test_a_poll_that_is_not_answered_says_nothing_about_the_job(server: Server, 
     server.answer(answer)
 
     with pytest.raises(TransientError):
-        check(step)
+        poll(step)
     assert len(server.asked) == 1
 
 
@@ -790,14 +868,14 @@ def test_a_poll_that_is_refused_says_nothing_about_the_job(server: Server, step:
     server.answer(Answer(status, {"success": False}))
 
     with pytest.raises(RefusedByPlatformError):
-        check(step)
+        poll(step)
     assert len(server.asked) == 1
 
 
 def test_a_job_is_asked_after_by_its_id_whatever_is_in_it(server: Server) -> None:
     server.answer(Answer(body={"status": "processing"}))
 
-    check("upload", platform_job_id="job/../1?x")
+    poll("upload", platform_job_id="job/../1?x")
 
     assert server.paths == ["GET /async-response/job%2F..%2F1%3Fx"]
 
@@ -817,7 +895,7 @@ def after_poll(server: Server, *, known: bool, answer: Answer) -> dict[str, Any]
 
 @pytest.mark.parametrize("known", [True, False])
 def test_an_upload_can_be_asked_after_in_no_other_way(server: Server, known: bool) -> None:
-    assert check("upload", **after_poll(server, known=known, answer=UNKNOWN)) == StepRunning()
+    assert poll("upload", **after_poll(server, known=known, answer=UNKNOWN)) == StepRunning()
     assert server.paths == ([f"GET {POLL}"] if known else [])
 
 
@@ -835,13 +913,13 @@ def test_an_upload_can_be_asked_after_in_no_other_way(server: Server, known: boo
 def test_an_index_of_spoken_words_has_a_status_of_its_own(
     server: Server, known: bool, body: dict[str, Any], end: str
 ) -> None:
-    found = check("index_spoken_words", **after_poll(server, known=known, answer=Answer(body=body)))
+    found = poll("index_spoken_words", **after_poll(server, known=known, answer=Answer(body=body)))
 
     assert server.paths[-1] == STATUS_ROUTE
     assert outcome(found) == end
 
 
-def outcome(found: StepRunning | Found) -> str:
+def outcome(found: StepRunning | PollResult) -> str:
     if isinstance(found, StepRunning):
         return "running"
     return "succeeded" if isinstance(found.end, StepSucceeded) else "failed"
@@ -850,7 +928,7 @@ def outcome(found: StepRunning | Found) -> str:
 def test_the_status_of_an_index_that_is_being_replaced_says_nothing_about_the_new_one(server: Server) -> None:
     server.answer(UNKNOWN, Answer(body={"success": True, "status": "done"}))
 
-    assert check("index_spoken_words", options={"index_spoken_words": {"force": True}}) == StepRunning()
+    assert poll("index_spoken_words", options={"index_spoken_words": {"force": True}}) == StepRunning()
     assert server.paths == [f"GET {POLL}"]
 
 
@@ -878,7 +956,7 @@ def test_the_status_of_an_index_that_is_being_replaced_says_nothing_about_the_ne
 def test_a_scene_index_is_found_by_the_jobs_name(server: Server, known: bool, indexes: Any, end: str) -> None:
     answer = Answer(body={"success": True, "data": {"scene_indexes": indexes}})
 
-    found = check("index_scenes", **after_poll(server, known=known, answer=answer))
+    found = poll("index_scenes", **after_poll(server, known=known, answer=answer))
 
     assert server.paths[-1] == "GET /video/m-1/index/scene"
     assert outcome(found) == end
@@ -889,7 +967,7 @@ def test_a_scene_index_is_found_by_the_jobs_name(server: Server, known: bool, in
 def test_a_scene_index_of_the_callers_own_name_could_be_an_older_one(server: Server) -> None:
     server.answer(UNKNOWN, Answer(body={"data": {"scene_indexes": [{"name": "mine", "status": "done"}]}}))
 
-    assert check("index_scenes", options={"index_scenes": {"name": "mine"}}) == StepRunning()
+    assert poll("index_scenes", options={"index_scenes": {"name": "mine"}}) == StepRunning()
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -909,7 +987,7 @@ def test_extracted_scenes_are_found_where_the_video_has_one_collection(
 ) -> None:
     answer = Answer(body={"success": True, "data": {"scene_collections": collections}})
 
-    found = check("extract_scenes", **after_poll(server, known=known, answer=answer))
+    found = poll("extract_scenes", **after_poll(server, known=known, answer=answer))
 
     assert server.paths[-1] == "GET /video/m-1/scenes"
     assert outcome(found) == end
@@ -921,7 +999,7 @@ def test_a_collection_of_a_video_that_was_there_before_could_be_an_older_one(ser
     server.answer(UNKNOWN, Answer(body={"data": {"scene_collections": [{"scene_collection_id": "c-1"}]}}))
     waiting = {"extract_scenes": Step(status=StepStatus.WAITING, attempt_limit=3)}
 
-    assert check("extract_scenes", plan=["extract_scenes"], steps=waiting, media_id="m-1") == StepRunning()
+    assert poll("extract_scenes", plan=["extract_scenes"], steps=waiting, media_id="m-1") == StepRunning()
 
 
 @pytest.mark.parametrize("step", STEPS[1:])
@@ -930,7 +1008,7 @@ def test_another_way_that_leads_nowhere_says_nothing_about_the_step(server: Serv
     server.answer(UNKNOWN, answer)
 
     with pytest.raises((TransientError, RefusedByPlatformError)):
-        check(step)
+        poll(step)
 
 
 # --- Documented errors -----------------------------------------------------------------------------------------------
@@ -1011,7 +1089,7 @@ def test_a_page_of_words_is_cut() -> None:
         ("M-1", None, True),
     ],
 )
-def test_an_id_tells_the_kind_and_only_what_cannot_be_a_video_is_not_indexed(
+def test_an_id_names_the_kind_and_only_what_cannot_be_a_video_is_not_indexed(
     media_id: str, kind: MediaType | None, indexed: bool
 ) -> None:
     uploaded = {"upload": Step(status=StepStatus.SUCCEEDED, attempt_limit=3, result={"id": media_id})}
@@ -1069,20 +1147,19 @@ def test_a_job_whose_upload_has_not_ended_has_no_medium() -> None:
         pytest.param("refused.mp4", ["failed", *["waiting"] * 3], "request_refused", id="refuses"),
     ],
 )
-def test_checks_alone_bring_a_job_to_its_end(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, file: str, statuses: list[str], code: str | None
+def test_polls_alone_bring_a_job_to_its_end(
+    secretsmanager: SecretsManager,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    statuses: list[str],
+    code: str | None,
 ) -> None:
-    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
-    monkeypatch.setenv("CALLBACK_BASE_URL", "http://127.0.0.1:9")  # callbacks are lost
-    worker = handler("videodb/steps")
     with SimulatedVideoDb(port=0, seed=7, pace=0.01) as videodb:
         monkeypatch.setenv("VIDEODB_URL", videodb.url)
-        store.create(new_job(source=f"https://example.com/{file}", media_type=None))
-        worker(stack.received("VideoDbSteps", StartMessage(job_id="job-1").model_dump_json()), Context())
-        stack.work("VideoDbSteps", worker, rounds=10_000)
+        lost = "http://127.0.0.1:9/callbacks/videodb/upload"
+        asked = new_job(source=f"https://example.com/{file}", media_type=None)
+        job = follow(MODULES, VideoDb(), asked, callback_url=lost, applies=plan.applies)
 
-    job = store.get("job-1")
-    assert job is not None
     assert [job.steps[name].status for name in STEPS] == statuses
     assert (job.error and job.error.code) == code
     assert job.status == ("failed" if code else "succeeded")
