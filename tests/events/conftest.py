@@ -1,6 +1,5 @@
-"""What the tests of callbacks share: AWS that does not answer, Lambda that invokes, the log."""
+"""What the tests of callbacks share: AWS that does not answer, the log."""
 
-import io
 import json
 import logging
 import sys
@@ -12,11 +11,11 @@ from unittest.mock import patch
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError
-from video_jobs import settings
+from video_jobs.aws import clients
 
 from local.samples import SAMPLE_CALLBACK_KEY
-from tests.events.samples import CALLBACK_SAMPLES, callback_of
-from tests.stack import CALLBACK_KEY, Context, Stack, handler
+from tests.events.samples import EVERY_CALLBACK_SAMPLE, callback_of
+from tests.stack import CALLBACK_KEY, Stack, handler
 
 type Away = Callable[..., AbstractContextManager[None]]
 
@@ -26,7 +25,7 @@ def keys(stack: Stack) -> Callable[..., None]:
     """Sets the keys of callback tokens, by name."""
 
     def put(**values: str) -> None:
-        settings.secretsmanager().put_secret_value(SecretId="CALLBACK_KEYS_SECRET", SecretString=json.dumps(values))
+        clients.secretsmanager().put_secret_value(SecretId="CALLBACK_KEYS_SECRET", SecretString=json.dumps(values))
         stack.calls.clear()
 
     return put
@@ -59,36 +58,6 @@ def away(stack: Stack) -> Away:
     return gone
 
 
-class Functions:
-    """Lambda, as the redeliver function uses it."""
-
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-        """What functions were invoked with."""
-        self.fixed: dict[str, Callable[[dict[str, Any], Any], Any]] = {}
-        """Functions that have been deployed anew, by callback."""
-
-    def invoke(self, **request: str) -> dict[str, Any]:
-        callbacks = {function: name for name, function in json.loads(settings.setting("CALLBACK_FUNCTIONS")).items()}
-        name = callbacks[request["FunctionName"]]
-        event = json.loads(request["Payload"])
-        self.events.append(event)
-        try:
-            answer = (self.fixed.get(name) or handler(name))(event, Context())
-        except Exception as error:
-            failure = {"errorType": type(error).__name__, "errorMessage": str(error)}
-            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(json.dumps(failure).encode())}
-        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
-
-
-@pytest.fixture
-def functions(stack: Stack) -> Iterator[Functions]:
-    """The functions of the stack, for the redeliver function to invoke."""
-    functions = Functions()
-    with patch.object(settings, "lambda_", return_value=functions):
-        yield functions
-
-
 class Stdout:
     """Whatever stdout is at the moment."""
 
@@ -102,7 +71,7 @@ class Stdout:
 @pytest.fixture
 def log(stack: Stack, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """All that the functions have written since this was last asked for."""
-    for function in {*map(callback_of, CALLBACK_SAMPLES), "pipeline/redeliver"}:
+    for function in {*map(callback_of, EVERY_CALLBACK_SAMPLE)}:
         handler(function)
     for logger in logging.root.manager.loggerDict.values():
         if output := getattr(logger, "powertools_handler", None):

@@ -446,7 +446,7 @@ def test_an_upload_that_waits_for_its_callback_alone_has_succeeded_when_that_has
     ],
 )
 def test_a_failure_is_the_documented_error_with_vods_own_words(
-    status: str, said: dict[str, str], code: str, message: str
+    status: str, said: dict[str, Any], code: str, message: str
 ) -> None:
     for word in (None, "fail"):
         answer = poll(status, word=word, **said)
@@ -811,7 +811,8 @@ def test_a_reason_that_goes_on_and_on_is_cut() -> None:
     ],
 )
 def test_why_it_failed_is_the_callbacks_word_where_the_answer_has_none(answered: dict[str, str], message: str) -> None:
-    answer = poll("UPLOAD_FAIL", word=hint(Status="fail", **REASON).word, **answered)
+    said: Any = answered
+    answer = poll("UPLOAD_FAIL", word=hint(Status="fail", **REASON).word, **said)
 
     assert isinstance(answer, PollResult)
     assert isinstance(answer.end, StepFailed)
