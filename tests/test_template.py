@@ -268,6 +268,7 @@ def table(*operations: str) -> set[str]:
 
 SEND = {"sqs:SendMessage"}
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"}
+LENGTH = {"sqs:GetQueueAttributes"}
 SECRET = {"secretsmanager:GetSecretValue"}
 CHANGES_JOBS = table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")
 ANNOUNCES: dict[str, set[str]] = {"BusNotifications": SEND, "UrlNotifications": SEND, "BatchesQueue": SEND}
@@ -302,7 +303,7 @@ GRANTED: dict[str, dict[str, set[str]]] = {
     "ApsaraVideoWorkerRole": worker_of("ApsaraVideo", "ApsaraVideoSecret"),
     "BatchesRole": {
         "Jobs": CHANGES_JOBS | table("BatchGetItem"),
-        **TO_WORKERS,
+        **dict.fromkeys(TO_WORKERS, SEND | LENGTH),
         **ANNOUNCES,
         "BatchesQueue": CONSUME | SEND,
         "BatchesDeadLetters": SEND,
@@ -314,10 +315,9 @@ GRANTED: dict[str, dict[str, set[str]]] = {
         "NotifySecrets": SECRET,
     },
     "SweepRole": {
-        "Jobs": table("GetItem", "Query"),
+        "Jobs": table("UpdateItem"),
         "Jobs/index/due": table("Query"),
-        **dict.fromkeys(TO_WORKERS, SEND | {"sqs:GetQueueAttributes"}),
-        "BatchesQueue": SEND,
+        **dict.fromkeys([*TO_WORKERS, "BatchesQueue"], SEND | LENGTH),
     },
     "JobsApiRole": {
         "Jobs": CHANGES_JOBS | table("BatchGetItem"),
