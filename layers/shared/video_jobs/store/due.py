@@ -10,9 +10,9 @@ from video_jobs.store import table
 
 def overdue(shard: str, *, before: int) -> Iterator[dict[str, Any]]:
     """What of a shard should have moved before then, the longest overdue first: pk, sk, shard and due_at."""
-    yield from table.query_all(
-        "shard = :shard AND due_at < :before", {"shard": shard, "before": clock.iso(before)}, index="due"
-    )
+    values = {"shard": shard, "before": clock.iso(before)}
+    # "shard" is a reserved word
+    yield from table.query_all("#shard = :shard AND due_at < :before", values, index="due", names={"#shard": "shard"})
 
 
 def postpone(item: Mapping[str, Any], *, seconds: float) -> None:

@@ -39,12 +39,12 @@ def of_batch(batch_id: str, *, status: JobStatus | None = None, limit: int, curs
 def ids_of_provider(provider: str, *, created: tuple[str, str] | None = None) -> Iterator[str]:
     """Ids of all jobs of a platform, or of those that were created between two times (as texts, both included)."""
     for shard in range(SHARDS):
-        condition, values = "shard = :shard", {"shard": f"{provider}#{shard}"}
+        condition, values = "#shard = :shard", {"shard": f"{provider}#{shard}"}
         if created is not None:
             # behind the time stands "#" and the job's id; "$" is the next character
             condition += " AND created BETWEEN :first AND :last"
             values |= {"first": created[0], "last": f"{created[1]}$"}
-        for item in table.query_all(condition, values, index="by_provider"):
+        for item in table.query_all(condition, values, index="by_provider", names={"#shard": "shard"}):
             if item["pk"].startswith("JOB#"):
                 yield item["pk"].removeprefix("JOB#")
 
@@ -77,6 +77,6 @@ def newest(
 def _entries(index: str, key: str, value: str, *, limit: int, before: str | None) -> list[str]:
     """The newest entries of one index partition, or those below a "created_at#job_id"."""
     values = {"value": value} | ({"before": before} if before else {})
-    condition = f"{key} = :value" + (" AND created < :before" if before else "")
-    answer = table.query(condition, values, index=index, limit=limit, newest_first=True)
+    condition = "#key = :value" + (" AND created < :before" if before else "")
+    answer = table.query(condition, values, index=index, names={"#key": key}, limit=limit, newest_first=True)
     return [item["created"]["S"] for item in answer["Items"]]
