@@ -1,27 +1,34 @@
-"""What the table promises of batches: each job counts once, and a batch ends when all have, once each time."""
+"""What the table promises of batches: each job counts once, at its end; a batch ends when all have, once each time."""
 
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Self
-from unittest.mock import Mock, patch
+from unittest.mock import patch
 
 import pytest
-from botocore.client import BaseClient
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from video_jobs import ended, notices, store
-from video_jobs import settings as deployed
-from video_jobs.batches import Batch, BatchStatus, Counts, estimated_end, rate
-from video_jobs.batches import job_id as job_id_of
-from video_jobs.jobs import Job, JobStatus, StepFailed, StepSucceeded, timestamp
-from video_jobs.queues import StartMessage
-from video_jobs.store import batches
+from video_jobs import clock, settings
+from video_jobs.api.batch_requests import new_job
+from video_jobs.aws import clients
+from video_jobs.jobs import transitions
+from video_jobs.jobs.batches import (
+    Batch,
+    BatchStatus,
+    Counts,
+    Totals,
+    estimated_end,
+    is_to_be_retried,
+    job_id,
+    rate,
+    totals,
+)
+from video_jobs.jobs.model import Job, JobError, JobStatus, StepFailed, StepSucceeded
+from video_jobs.notifications import events
+from video_jobs.notifications.announce import announce, settle
+from video_jobs.store import batches, counts, jobs, table
 from video_jobs.store.batches import Post, WorkKind
 
 from tests import batch as scene
@@ -29,11 +36,12 @@ from tests.batch import (
     BATCH,
     FAULT,
     OTHER_FAULT,
+    each_call,
     fastest,
     finish,
     job,
-    kinds,
     new_batch,
+    outcomes,
     put,
     read,
     run,
@@ -41,19 +49,20 @@ from tests.batch import (
     take_back,
 )
 from tests.orders import in_every_order
-from tests.scripted import ScriptedPlatform, new_job
-from tests.stack import Context, Stack, handler
-from tests.state.test_indexes import WRITES
+from tests.scripted import CREATED_AT
+from tests.scripted import new_job as a_job
+from tests.stack import Stack
 
 DAY = 86400
+MINUTE = 60 * clock.SECOND
 
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of the batch's ends that were handed over to be told."""
+    """The numbers of the batch's ends that were announced."""
     numbers: list[int] = []
-    monkeypatch.setattr(notices, "job_ended", lambda _job: None)
-    monkeypatch.setattr(notices, "batch_ended", lambda _batch, *, number, **_more: numbers.append(number))
+    monkeypatch.setattr(events, "job_ended", lambda _job: None)
+    monkeypatch.setattr(events, "batch_ended", lambda _batch, *, number, **_more: numbers.append(number))
     return numbers
 
 
@@ -62,273 +71,151 @@ def item(stack: Stack, key: str) -> dict[str, Any]:
     return found
 
 
+def remove(pk: str, sk: str) -> None:
+    clients.dynamodb().delete_item(TableName=settings.setting("TABLE_NAME"), Key={"pk": {"S": pk}, "sk": {"S": sk}})
+
+
 # --- Counting --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.every_engine
-def test_each_job_is_counted_as_what_it_is_all_its_life(stack: Stack) -> None:
+def test_each_job_is_counted_once_its_end_is_announced(stack: Stack) -> None:
     first, second = put(2)
-    assert kinds() == {"pending": 2}
+    assert outcomes() == {}
 
-    scene.begin(first)
-    assert kinds() == {"pending": 1, "running": 1}
+    failed = run(first, FAULT)
+    assert outcomes() == {}, "its end is not announced yet"
+    announce(failed)
+    assert outcomes() == {"failed/download_failed": 1}
 
-    scene.tell(first, StepFailed(error=FAULT))
-    done = store.end(job(first), JobStatus.FAILED)
-    assert done is not None
-    assert kinds() == {"pending": 1, "running": 1}, "its end is not told yet"
-    store.concluded(done)
-    assert kinds() == {"pending": 1, "failed/download_failed": 1}
-
-    store.retry(job(first), "upload")
-    assert kinds() == {"pending": 1, "running": 1}
+    scene.retry(first)
+    assert outcomes() == {}
 
     finish(first)
     finish(second, OTHER_FAULT)
-    assert kinds() == {"succeeded": 1, "failed/invalid_media_type": 1}
+    assert outcomes() == {"succeeded": 1, "failed/invalid_media_type": 1}
 
 
 @pytest.mark.every_engine
-@pytest.mark.parametrize("repeat", [store.concluded, store.reopened])
-def test_what_is_done_again_counts_nothing_again(stack: Stack, repeat: Callable[[Job], Job | None]) -> None:
+def test_what_is_announced_again_counts_nothing_again(stack: Stack) -> None:
     first, _ = put(2)
-    done = run(first, FAULT)
-    store.concluded(done)
-    if repeat is store.reopened:
-        failed = job(first)
-        scene.tell(first, StepSucceeded())
-        done = job(first)
-        assert done.counted == failed.counted
-        store.reopened(done)
+    ended = run(first, FAULT)
+    announce(ended)
     before = read()
 
-    assert repeat(done) is None
-    assert repeat(done) is None
+    announce(ended)
+    announce(job(first))
 
     assert read() == before
 
 
 @pytest.mark.every_engine
-def test_a_success_that_follows_a_failure_runs_again_and_is_counted_as_a_success(stack: Stack) -> None:
+def test_a_count_of_which_the_answer_was_lost_is_known_as_ours(stack: Stack) -> None:
+    (only,) = put(1)
+    ended = run(only)
+
+    def made_twice(service: str, operation: str, parameters: Any, call: Callable[[], Any]) -> Any:
+        """As the SDK makes it when there was no answer; but with another token, so that it counts as another one."""
+        if operation == "TransactWriteItems" and len(parameters["TransactItems"]) == 2:
+            call()
+        return call()
+
+    with each_call(made_twice):
+        announce(ended)
+
+    assert (outcomes(), read()[0].status) == ({"succeeded": 1}, BatchStatus.ENDED)
+
+
+@pytest.mark.every_engine
+def test_a_success_that_follows_a_failure_has_the_batch_run_again_and_is_counted_as_a_success(stack: Stack) -> None:
     first, second = put(2)
     finish(first, FAULT)
     finish(second)
     assert read()[0].status == BatchStatus.ENDED
 
-    take_back(first)
-    assert (kinds(), read()[0].status) == ({"running": 1, "succeeded": 1}, BatchStatus.RUNNING)
+    succeeded = take_back(first)
+    assert (outcomes(), read()[0].status, read()[0].ended_at) == ({"succeeded": 1}, BatchStatus.RUNNING, None)
 
-    done = store.end(job(first), JobStatus.SUCCEEDED)
-    assert done is not None
-    ended.conclude(done)
-    assert (kinds(), read()[0].status, read()[0].ends) == ({"succeeded": 2}, BatchStatus.ENDED, 2)
-
-
-def its_platform_takes_it_back(found: str) -> None:
-    scene.tell(found, StepSucceeded())
-
-
-def somebody_has_it_tried_again(found: str) -> None:
-    store.retry(job(found), "upload")
+    announce(succeeded)
+    assert (outcomes(), read()[0].status, read()[0].ends) == ({"succeeded": 2}, BatchStatus.ENDED, 2)
 
 
 @pytest.mark.every_engine
-@pytest.mark.parametrize("moves_on", [its_platform_takes_it_back, somebody_has_it_tried_again])
-def test_an_end_that_is_told_too_late_is_not_counted_and_the_job_is_still_looked_for(
-    stack: Stack, moves_on: Callable[[str], None]
-) -> None:
+def test_an_end_that_is_announced_too_late_is_not_counted(stack: Stack) -> None:
     (first,) = put(1)
-    done = run(first, FAULT)
-    moves_on(first)
+    failed = run(first, FAULT)
+    succeeded = take_back(first)
 
-    assert store.concluded(done) is None
+    announce(failed)
+    assert outcomes() == {}
 
-    (there,) = (each for each in stack.items("JOB#") if each["sk"] == "JOB")
-    assert (there["status"], there["counted"], kinds()) == ("running", "running", {"running": 1})
-    assert {"open", "due_at"} <= set(there)
-    finish_again(first)
-    assert (kinds(), read()[0].ends) == ({"succeeded": 1}, 1)
-
-
-def finish_again(found: str) -> None:
-    if job(found).current:
-        finish(found)
-        return
-    done = store.end(job(found), JobStatus.SUCCEEDED)
-    assert done is not None
-    ended.conclude(done)
-
-
-@pytest.mark.every_engine
-def test_a_job_that_is_read_before_its_end_is_counted_cannot_be_retried_behind_the_counts_back(stack: Stack) -> None:
-    (first,) = put(1)
-    done = run(first, FAULT)
-    store.concluded(done)
-
-    with pytest.raises(store.ConflictError):
-        store.retry(done, "upload")  # it was read when it was counted as running
-
-    assert (job(first).status, kinds()) == ("failed", {"failed/download_failed": 1})
+    announce(succeeded)
+    assert (outcomes(), read()[0].ends) == ({"succeeded": 1}, 1)
 
 
 @pytest.mark.every_engine
 def test_a_job_that_was_canceled_between_its_failure_and_its_success_is_counted_as_canceled(stack: Stack) -> None:
     (first,) = put(1)
     finish(first, FAULT)
-    scene.tell(first, StepSucceeded())
+    scene.retry(first)
 
-    canceled = store.cancel(job(first))
-    assert canceled is not None
-    ended.conclude(canceled)
+    announce(scene.cancel(first))
 
-    assert kinds() == {"canceled": 1}
+    assert outcomes() == {"canceled": 1}
 
 
 @pytest.mark.every_engine
 def test_a_deleted_job_stays_counted(stack: Stack) -> None:
     first, _ = put(2)
     finish(first)
-    store.delete(job(first))
+    assert jobs.delete(job(first))
 
-    assert (store.get(first), kinds()) == (None, {"succeeded": 1, "pending": 1})
-
-
-@pytest.mark.every_engine
-def test_a_job_whose_end_is_not_counted_yet_is_not_deleted(stack: Stack) -> None:
-    (first,) = put(1)
-    done = run(first)
-
-    with pytest.raises(store.ConflictError):
-        store.delete(done)
+    assert (jobs.read(first), outcomes()) == (None, {"succeeded": 1})
 
 
 @pytest.mark.every_engine
-def test_a_job_whose_batch_has_expired_can_still_be_tried_again(stack: Stack) -> None:
+@pytest.mark.parametrize("left", [[], [f"COUNT#{n}" for n in range(counts.SHARDS)]])
+def test_a_job_whose_batch_has_expired_can_still_be_retried(stack: Stack, left: list[str]) -> None:
     (first,) = put(1)
     finish(first, FAULT)
-    for key in [*(f"COUNT#{n}" for n in range(batches.COUNT_SHARDS)), "BATCH"]:
-        _remove(f"BATCH#{BATCH}", key)
+    for key in {"BATCH", *(f"COUNT#{n}" for n in range(counts.SHARDS))} - set(left):
+        remove(f"BATCH#{BATCH}", key)
 
-    retried = store.retry(job(first), "upload")
+    scene.retry(first)
     finish(first)
 
-    assert (retried.batch_index, job(first).status, job(first).batch) == (None, "succeeded", BATCH)
-    assert stack.items("BATCH#") == [], "nothing is counted for a batch that is gone"
+    assert (job(first).status, job(first).request.batch_id) == ("succeeded", BATCH)
+    assert [found for found in stack.items("BATCH#") if found["sk"] == "BATCH"] == []
 
 
 @pytest.mark.every_engine
-def test_jobs_of_an_earlier_release_end_and_are_deleted(stack: Stack) -> None:
-    ids = [store.create(new_job(f"job-{n}", plan=["upload"], batch="a label")).job_id for n in range(2)]
-    for found in ids:
-        _remove_fields(found, "counted", "ends", "announced", "listing_in_batch")
+def test_a_retry_leaves_when_its_batch_is_looked_at_where_it_is(stack: Stack) -> None:
+    """Moving it would cost two write units for each of its jobs."""
+    first, _ = put(2)
+    finish(first, FAULT)
+    before = item(stack, "BATCH")["due_at"]
 
-    finish(ids[0], FAULT)
-    store.retry(job(ids[0]), "upload")
-    finish(ids[0])
-    ended_then = run(ids[1])
-    _remove_fields(ids[1], "ends")
-    assert ended_then.ended_at
+    scene.retry(first)
 
-    for found in ids:
-        assert (job(found).status, job(found).is_told) == ("succeeded", True)
-        store.delete(job(found))
-        assert store.get(found) is None
+    assert item(stack, "BATCH")["due_at"] == before
 
 
-def _remove(pk: str, sk: str) -> None:
-    deployed.dynamodb().delete_item(TableName=deployed.setting("TABLE_NAME"), Key={"pk": {"S": pk}, "sk": {"S": sk}})
-
-
-def _remove_fields(found: str, *names: str) -> None:
-    deployed.dynamodb().update_item(
-        TableName=deployed.setting("TABLE_NAME"),
-        Key={"pk": {"S": f"JOB#{found}"}, "sk": {"S": "JOB"}},
-        UpdateExpression=f"REMOVE {', '.join(f'#{name}' for name in names)}",
-        ExpressionAttributeNames={f"#{name}": name for name in names},
-    )
-
-
-MOVES = sorted(WRITES.keys() - {"postpone", "skip"})
-
-histories = st.lists(
-    st.tuples(
-        st.sampled_from([*MOVES, *MOVES, "delete", "settle", "settle", "skip"]),
-        st.sampled_from(range(3)),
-        st.booleans(),
-    ),
-    min_size=6,
-    max_size=14,
-)
-
-
-@fastest
-@settings(
-    max_examples=40,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(history=histories)
-def test_whatever_happens_the_counts_are_what_the_jobs_say_and_the_batch_ends_when_all_have(
-    stack: Stack, history: list[tuple[str, int, bool]]
+@pytest.mark.every_engine
+def test_the_items_with_the_counts_do_not_grow_however_slow_the_batch_is(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch_id = scene.another_id()
-    put(3, batch_id)
-    before = previous = everything(batch_id)
-    deleted: dict[int, Job] = {}
-    for write, index, stale in history:
-        seen = (previous if stale else before).jobs[index]
-        may_end = False
-        if write == "settle":
-            may_end = before.batch.status == BatchStatus.RUNNING and before.counts.ended == 3
-            assert (batches.settle(batch_id) is not None) == may_end
-        elif index not in deleted:
-            with suppress(store.ConflictError):
-                if write == "delete":
-                    store.delete(seen)
-                    deleted[index] = before.jobs[index]
-                else:
-                    WRITES[write](seen, "upload")
+    ids = put(8)
+    monkeypatch.setattr(counts, "SHARDS", 1)
+    start = clock.now()
 
-        now = everything(batch_id, deleted)
-        assert now.kinds == scene.said(now.jobs.values())
-        assert now.counts.made == 3
-        assert now.batch.ends == before.batch.ends + may_end
-        assert (now.batch.ended_at is not None) == (now.batch.status == BatchStatus.ENDED)
-        if now.batch.status == BatchStatus.ENDED:
-            assert now.counts.ended == 3, "it never stands as ended while one of its jobs is counted as open"
-        for each in now.jobs.values():
-            if each.is_told and each.status.ended:
-                assert each.counted == counted(each)
-        before, previous = now, before
+    for number, found in enumerate(ids):
+        monkeypatch.setattr(clock, "now", lambda number=number: start + (number // 2) * 40 * MINUTE + number)
+        finish(found)
 
-
-@dataclass(frozen=True)
-class Everything:
-    """All that the table holds of a batch."""
-
-    batch: Batch
-    counts: Counts
-    jobs: Mapping[int, Job]
-    """By their indices."""
-
-    @property
-    def kinds(self) -> Mapping[str, int]:
-        return {kind: number for kind, number in self.counts.kinds.items() if number}
-
-
-def everything(batch_id: str, deleted: Mapping[int, Job] = MappingProxyType({})) -> Everything:
-    """With what was deleted as it was then."""
-    batch, counts = read(batch_id)
-    jobs = batches.jobs_at(batch_id, range(3))
-    return Everything(
-        batch=batch, counts=counts, jobs={index: found for index, found in jobs.items() if found} | dict(deleted)
-    )
-
-
-def counted(found: Job) -> str:
-    return f"failed/{found.error.code}" if found.error else str(found.status)
+    assert [name for name in item(stack, "COUNT#0") if name.startswith("ended/")] == [
+        f"ended/{(start + 120 * MINUTE) // MINUTE}"
+    ]
+    assert sum(read()[1].ended_in.values()) == 2
 
 
 # --- Its end ---------------------------------------------------------------------------------------------------------
@@ -346,7 +233,7 @@ def test_a_batch_ends_with_the_last_of_its_jobs_and_not_before(stack: Stack, tol
     batch, _ = read()
     assert (batch.status, batch.ends, batch.announced, told) == (BatchStatus.ENDED, 1, 1, [1])
     assert batches.settle(BATCH) is None
-    ended.settle(BATCH, again=True)
+    settle(BATCH)
     assert told == [1]
 
 
@@ -357,21 +244,20 @@ def test_a_batch_that_is_open_does_not_end_before_it_is_closed(stack: Stack, tol
     assert read()[0].status == BatchStatus.RUNNING
 
     assert batches.append(BATCH, [], close=True, post=None) == []
-    ended.settle(BATCH)
+    settle(BATCH)
 
     assert (read()[0].status, told) == (BatchStatus.ENDED, [1])
 
 
 @pytest.mark.every_engine
 def test_a_batch_does_not_end_while_sources_wait_to_become_jobs(stack: Stack, told: list[int]) -> None:
-    _, works = batches.create(new_batch(), sources(batches.CHUNK + 1))
-    scene.expand(works[1])  # the last source
-    finish(job_id_of(BATCH, batches.CHUNK))
+    batch, works = batches.create(new_batch(), sources(batches.CHUNK + 1))
+    scene.do(works[1])  # the last source
+    finish(job_id(batch, batches.CHUNK))
 
-    ended.settle(BATCH)
-
-    batch, counts = read()
-    assert (batch.status, batch.work, counts.made, counts.ended, told) == (BatchStatus.RUNNING, 1, 1, 1, [])
+    batch, counted = read()
+    assert (batch.status, batch.work, told) == (BatchStatus.RUNNING, 1, [])
+    assert totals(batch, counted) == Totals(waiting=batches.CHUNK, open=0, succeeded=1, failed=0, canceled=0)
 
 
 @pytest.mark.every_engine
@@ -385,28 +271,28 @@ def test_a_retry_has_the_batch_run_again_at_once_and_it_ends_again_with_the_next
     assert work_id is not None
     batch, _ = read()
     assert (batch.status, batch.ended_at, batch.work) == (BatchStatus.RUNNING, None, 1)
-    ended.settle(BATCH)
+    assert batch.is_retrying(None)
+    assert batch.is_retrying("download_failed")
+    settle(BATCH)
     assert told == [1], "it does not end while there is work"
 
-    store.retry(job(first), "upload")
-    work = batches.work(work_id)
-    assert work is not None
-    batches.advance(work, 2)
+    scene.do(work_id)
     finish(first)
 
-    assert (read()[0].status, told, read()[0].announced) == (BatchStatus.ENDED, [1, 2], 2)
+    batch, _ = read()
+    assert (batch.status, told, batch.announced, batch.retrying) == (BatchStatus.ENDED, [1, 2], 2, None)
 
 
 @pytest.mark.every_engine
 def test_a_batch_that_changes_while_it_is_about_to_end_does_not_end(stack: Stack) -> None:
     first, second = put(2)
     finish(first, FAULT)
-    store.concluded(run(second))
+    announced_without_settling(run(second))
 
-    with between("TransactWriteItems", lambda: take_back(first)):
+    with before_the_first("TransactWriteItems", lambda: take_back(first)):
         assert batches.settle(BATCH) is None
 
-    assert (read()[0].status, kinds()) == (BatchStatus.RUNNING, {"running": 1, "succeeded": 1})
+    assert (read()[0].status, outcomes()) == (BatchStatus.RUNNING, {"succeeded": 1})
 
 
 @pytest.mark.every_engine
@@ -414,7 +300,7 @@ def test_it_does_not_end_on_counts_that_have_changed_even_if_it_was_read_after_t
     """A query may see one item of a transaction and not yet another."""
     first, second = put(2)
     finish(first, FAULT)
-    store.concluded(run(second))
+    announced_without_settling(run(second))
     found = batches._read(BATCH)
     assert found is not None
     _, stale = found
@@ -428,40 +314,42 @@ def test_it_does_not_end_on_counts_that_have_changed_even_if_it_was_read_after_t
     assert read()[0].status == BatchStatus.RUNNING
 
 
+def announced_without_settling(ended: Job) -> None:
+    assert jobs.change(ended.job_id, partial(transitions.announced, number=ended.ends, now=clock.now()))
+
+
 @contextmanager
-def between(operation: str, act: Callable[[], object]) -> Iterator[None]:
+def before_the_first(operation: str, act: Callable[[], object]) -> Iterator[None]:
     """Have something happen just before the first such call to AWS."""
-    original = BaseClient._make_api_call  # type: ignore[attr-defined]
     acts = [act]
 
-    def noted(self: BaseClient, called: str, parameters: dict[str, Any]) -> Any:
+    def noted(_service: str, called: str, _parameters: Any, call: Callable[[], Any]) -> Any:
         if called == operation and acts:
             acts.pop()()
-        return original(self, called, parameters)
+        return call()
 
-    with patch.object(BaseClient, "_make_api_call", noted):
+    with each_call(noted):
         yield
 
 
 @fastest
-def test_two_jobs_that_end_at_once_end_their_batch_once_in_every_order(stack: Stack) -> None:
-    endings: list[Batch] = []
-
+def test_two_jobs_that_end_at_once_end_their_batch_once_in_every_order(stack: Stack, told: list[int]) -> None:
     def prepare() -> list[Job]:
-        endings.clear()
+        told.clear()
         return [run(found) for found in put(2, scene.another_id())]
 
-    def conclude(done: Job) -> None:
-        store.concluded(done)
-        if found := batches.settle(str(done.batch)):
-            endings.append(found[0])
+    def end(ended: Job) -> None:
+        announced_without_settling(ended)
+        batches.settle(str(ended.request.batch_id))
 
     orders = 0
-    for first, _ in in_every_order(prepare, lambda done: [partial(conclude, each) for each in done]):
+    for first, _ in in_every_order(prepare, lambda ended: [partial(end, each) for each in ended]):
         orders += 1
-        assert kinds(str(first.batch)) == {"succeeded": 2}
-        assert [(batch.status, batch.ends) for batch in endings] == [(BatchStatus.ENDED, 1)]
-        assert read(str(first.batch))[0].version == endings[0].version
+        batch, counted = read(str(first.request.batch_id))
+        assert (batch.status, batch.ends, counted.ended) == (BatchStatus.ENDED, 1, 2)
+        settle(batch.batch_id)
+        settle(batch.batch_id)
+        assert told == [1]
     assert orders >= 20
 
 
@@ -473,24 +361,20 @@ def test_a_failure_that_is_taken_back_while_the_last_job_ends_is_never_lost_in_e
         told.clear()
         first, second = put(2, scene.another_id())
         finish(first, FAULT)
-        scene.tell(first, StepSucceeded())
         return first, run(second)
 
-    orders = in_every_order(
-        prepare, lambda found: [lambda: store.reopened(job(found[0])), lambda: ended.conclude(found[1])]
-    )
     seen = set()
-    for first, second in orders:
-        batch_id = str(second.batch)
+    for first, second in in_every_order(
+        prepare, lambda found: [lambda: take_back(found[0]), lambda: announce(found[1])]
+    ):
+        batch_id = str(second.request.batch_id)
         batch, _ = read(batch_id)
-        assert (batch.status, kinds(batch_id)) == (BatchStatus.RUNNING, {"running": 1, "succeeded": 1})
+        assert (batch.status, outcomes(batch_id)) == (BatchStatus.RUNNING, {"succeeded": 1})
         seen.add(batch.ends)
-        done = store.end(job(first), JobStatus.SUCCEEDED)
-        assert done is not None
-        ended.conclude(done)
+        announce(job(first))
         batch, _ = read(batch_id)
-        assert (batch.status, kinds(batch_id)) == (BatchStatus.ENDED, {"succeeded": 2})
-        assert told == [*range(1, batch.ends + 1)]
+        assert (batch.status, outcomes(batch_id)) == (BatchStatus.ENDED, {"succeeded": 2})
+        assert told[-1] == batch.ends == batch.announced
 
     assert seen == {0, 1}, "it had ended before, or it had not: both come"
 
@@ -504,14 +388,29 @@ def test_a_batch_that_is_closed_while_its_last_job_ends_ends_once_in_every_order
 
     def close(batch_id: str) -> None:
         batches.append(batch_id, [], close=True, post=None)
-        ended.settle(batch_id)
+        settle(batch_id)
 
-    orders = in_every_order(prepare, lambda done: [lambda: close(str(done.batch)), lambda: ended.conclude(done)])
     ends = 0
-    for done in orders:
+    for ended in in_every_order(
+        prepare, lambda ended: [lambda: close(str(ended.request.batch_id)), lambda: announce(ended)]
+    ):
         ends += 1
-        assert (read(str(done.batch))[0].status, told) == (BatchStatus.ENDED, [1])
+        # whoever finds it ended and not noted as announced announces it once more, with the same number
+        assert (read(str(ended.request.batch_id))[0].status, set(told)) == (BatchStatus.ENDED, {1})
     assert ends >= 20
+
+
+@pytest.mark.every_engine
+def test_a_batch_that_runs_again_before_its_end_was_announced_is_not_noted_as_announced(stack: Stack) -> None:
+    (first,) = put(1)
+    announced_without_settling(run(first, FAULT))
+    settled = batches.settle(BATCH)
+    assert settled is not None
+    take_back(first)
+
+    batches.announced(settled[0])
+
+    assert (read()[0].announced, "due_at" in item(stack, "BATCH")) == (0, True)
 
 
 # --- Sources ---------------------------------------------------------------------------------------------------------
@@ -523,6 +422,23 @@ def test_the_same_batch_is_made_once(stack: Stack) -> None:
     again, more = batches.create(new_batch(request_digest="two"), sources(3))
 
     assert (len(works), more, again.request_digest, again.total) == (1, [], "one", 2)
+    assert len(stack.items("WORK#")) == 2
+
+
+@fastest
+def test_the_same_batch_twice_at_once_is_made_once_in_every_order(stack: Stack) -> None:
+    made: list[list[str]] = []
+
+    def prepare() -> str:
+        made.clear()
+        return scene.another_id()
+
+    def create(batch_id: str) -> None:
+        made.append(batches.create(new_batch(batch_id), sources(2))[1])
+
+    for batch_id in in_every_order(prepare, lambda batch_id: [partial(create, batch_id)] * 2):
+        assert sorted(map(len, made)) == [0, 1]
+        assert (read(batch_id)[0].total, read(batch_id)[0].work) == (2, 1)
 
 
 @pytest.mark.every_engine
@@ -534,7 +450,7 @@ def test_ten_thousand_sources_come_at_once(stack: Stack) -> None:
 
 
 @pytest.mark.every_engine
-def test_sources_that_fill_a_request_and_cannot_be_compressed_fit_into_one_transaction(stack: Stack) -> None:
+def test_sources_that_fill_a_request_and_cannot_be_compressed_fit(stack: Stack) -> None:
     letters = [chr(code) for code in range(0xC0, 0x700) if chr(code).isprintable()]
     chance = random.Random(1)
     long = [f"https://example.com/{number}/{''.join(chance.choices(letters, k=4000))}" for number in range(430)]
@@ -553,15 +469,27 @@ def _sources_of(works: list[str]) -> list[str]:
 
 
 @pytest.mark.every_engine
+def test_what_moves_of_a_piece_of_work_is_small(stack: Stack) -> None:
+    """Its progress is written often, and its sources once."""
+    batches.create(new_batch(), [f"https://example.com/{random.Random(n).randbytes(500).hex()}" for n in range(200)])
+
+    (work,) = (found for found in stack.items("WORK#") if found["sk"] == "WORK")
+    assert len(json.dumps(work)) < 500
+    (given,) = (found for found in stack.items("WORK#") if found["sk"] == "SOURCES")
+    assert given["expires_at"] > clock.now() // clock.SECOND + 90 * DAY
+
+
+@pytest.mark.every_engine
 def test_sources_that_are_added_get_the_next_indices(stack: Stack) -> None:
     put(2, closed=False)
     (added,) = batches.append(BATCH, sources(3, start=2), close=True, post=None)
-    scene.expand(added)
+    scene.do(added)
 
-    made = batches.jobs_at(BATCH, range(6))
-    assert {index: found.source for index, found in made.items() if found} == dict(enumerate(sources(5)))
-    assert (read()[0].total, read()[0].closed, kinds()) == (5, True, {"pending": 5})
-    with pytest.raises(store.ConflictError):
+    batch, counted = read()
+    assert [found.request.source for found in batches.jobs_at(batch, range(6))] == sources(5)
+    assert [found.request.batch_index for found in batches.jobs_at(batch, range(6))] == [*range(5)]
+    assert (batch.total, batch.closed, totals(batch, counted).open) == (5, True, 5)
+    with pytest.raises(table.ConflictError):
         batches.append(BATCH, sources(1), close=False, post=None)
     with pytest.raises(KeyError):
         batches.append("elsewhere", sources(1), close=False, post=None)
@@ -600,15 +528,15 @@ class Adding:
 
 @fastest
 def test_two_who_add_at_once_both_do_in_every_order(stack: Stack) -> None:
-    orders = in_every_order(Adding.prepare, lambda adding: [partial(adding.add, 0), partial(adding.add, 2)])
     ends = 0
-    for adding in orders:
+    for adding in in_every_order(Adding.prepare, lambda adding: [partial(adding.add, 0), partial(adding.add, 2)]):
         ends += 1
         for each in adding.works:
-            scene.expand(each)
-        made = batches.jobs_at(adding.batch_id, range(4))
-        assert sorted(found.source or "" for found in made.values() if found) == sources(4)
-        assert (read(adding.batch_id)[0].total, kinds(adding.batch_id)) == (4, {"pending": 4})
+            scene.do(each)
+        batch, _ = read(adding.batch_id)
+        made = batches.jobs_at(batch, range(4))
+        assert sorted(found.request.source or "" for found in made) == sources(4)
+        assert (batch.total, batch.made, batch.work) == (4, 4, 0)
     assert ends >= 6
 
 
@@ -623,315 +551,354 @@ def test_the_same_post_twice_at_once_adds_once_in_every_order(stack: Stack) -> N
     assert all(found == (1, 2) for found in ends)
 
 
-@fastest
-def test_two_at_the_same_piece_of_work_make_each_job_once_in_every_order(stack: Stack) -> None:
-    def prepare() -> tuple[str, str]:
-        batch_id = scene.another_id()
-        _, works = batches.create(new_batch(batch_id), sources(3))
-        return batch_id, works[0]
+# --- Sources of which no job can be made -----------------------------------------------------------------------------
 
-    orders = in_every_order(prepare, lambda made: [partial(scene.expand, made[1])] * 2)
 
-    ends = [(kinds(batch_id), read(batch_id)[0].work) for batch_id, _ in orders]
-    assert len(ends) >= 5
-    assert all(found == ({"pending": 3}, 0) for found in ends)
+@pytest.fixture
+def one_by_one(stack: Stack) -> Batch:
+    """A batch of two sources, of which nothing is made yet."""
+    batch, _ = batches.create(new_batch(), sources(2))
+    return batch
 
 
 @pytest.mark.every_engine
-def test_a_deleted_job_is_known_from_one_that_is_not_made_yet(stack: Stack) -> None:
-    first, _ = put(2)
-    finish(first)
-    store.delete(job(first))
+def test_a_source_becomes_the_same_job_whoever_comes_again(one_by_one: Batch) -> None:
+    wanted = new_job(one_by_one, 0, sources(1)[0])
 
-    found = batches.jobs_at(BATCH, range(3))
+    first, is_made = batches.make(one_by_one, 0, wanted)
+    assert is_made
+    assert first is not None
+    assert (first.job_id, first.request.label, first.request.digest) == (job_id(one_by_one, 0), None, None)
+    scene.begin(first.job_id)
 
-    assert (found[0], found[1] is not None, 2 in found) == (None, True, False)
-    assert batches.jobs_at(BATCH, []) == {}
-
-
-# --- How fast, and for how long --------------------------------------------------------------------------------------
-
-AT = datetime(2026, 11, 2, 12, 0, 30, tzinfo=UTC)
-MINUTE = int(AT.timestamp()) // 60
-
-
-def began(*, minutes: float) -> str:
-    return timestamp(AT, plus=-minutes * 60)
-
-
-@pytest.mark.parametrize(
-    ("kinds", "ended_in", "started_at", "expected"),
-    [
-        pytest.param({"pending": 5}, {}, None, None, id="nothing began"),
-        pytest.param({"running": 5}, {}, began(minutes=3), None, id="nothing has ended"),
-        pytest.param({"succeeded": 6}, {MINUTE: 4, MINUTE - 1: 2}, began(minutes=2), 3.0, id="a young batch"),
-        pytest.param({"succeeded": 6}, {MINUTE: 6}, AT.isoformat(), 360.0, id="all in its first second"),
-        pytest.param(
-            {"succeeded": 100, "failed/a": 5, "canceled": 5},
-            {MINUTE: 11, MINUTE - 10: 10, MINUTE - 11: 50},
-            began(minutes=60),
-            2.0,
-            id="only the last ten minutes and a half",
-        ),
-        pytest.param({"failed/a": 30}, {MINUTE - 40: 30}, began(minutes=60), 0.5, id="none of late: since it began"),
-    ],
-)
-def test_the_rate_is_of_the_last_minutes(
-    kinds: Mapping[str, int], ended_in: Mapping[int, int], started_at: str | None, expected: float | None
-) -> None:
-    found = rate(Counts(kinds=kinds, ended_in=ended_in, started_at=started_at), at=AT)
-
-    assert found == (None if expected is None else pytest.approx(expected))
-
-
-@pytest.mark.parametrize(
-    ("total", "kinds", "minutes", "expected"),
-    [
-        pytest.param(10, {"running": 10}, 5, None, id="nothing has ended"),
-        pytest.param(10, {"succeeded": 10}, 5, None, id="all have ended"),
-        pytest.param(10, {"succeeded": 5, "running": 5}, 5, timestamp(AT, plus=300), id="as long again"),
-        pytest.param(10, {"succeeded": 1}, 5, timestamp(AT, plus=9 * 300), id="sources that wait count, too"),
-        pytest.param(10, {"failed/a": 8, "canceled": 1, "pending": 1}, 9, timestamp(AT, plus=60), id="each end counts"),
-        pytest.param(10**9, {"succeeded": 1}, 60, None, id="a date that is no date"),
-    ],
-)
-def test_the_end_is_estimated_from_what_is_left(
-    total: int, kinds: Mapping[str, int], minutes: float, expected: str | None
-) -> None:
-    counts = Counts(kinds=kinds, started_at=began(minutes=minutes))
-
-    assert estimated_end(new_batch(total=total), counts, at=AT) == expected
+    there, is_made = batches.make(one_by_one, 0, wanted)
+    assert is_made
+    assert there is not None
+    assert there.status == JobStatus.RUNNING
 
 
 @pytest.mark.every_engine
-def test_ends_are_noted_by_the_minute_and_old_minutes_forgotten(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    ids = put(8)
+def test_what_is_no_job_at_first_never_becomes_one(one_by_one: Batch) -> None:
+    """Else one who comes again with newer code would make it, and it would be counted twice."""
+    assert batches.make(one_by_one, 0, None) == (None, False)
 
-    for minute, found in enumerate(ids):
-        moment = datetime.fromtimestamp((MINUTE + 4 * minute) * 60, UTC)
-        monkeypatch.setattr(store.table, "now", lambda moment=moment: moment)
-        with patch.object(batches, "COUNT_SHARDS", 1):
-            finish(found)
+    assert batches.make(one_by_one, 0, None) == (None, False)
+    assert batches.make(one_by_one, 0, new_job(one_by_one, 0, sources(1)[0])) == (None, False)
 
-    with patch.object(batches, "COUNT_SHARDS", 1):
-        minutes = sorted(number - MINUTE for number, jobs in read()[1].ended_in.items() if jobs)
-    assert minutes == [20, 24, 28]
+    assert jobs.read(job_id(one_by_one, 0)) is None
+
+
+@pytest.mark.every_engine
+def test_what_is_a_job_already_stays_one(one_by_one: Batch) -> None:
+    batches.make(one_by_one, 0, new_job(one_by_one, 0, sources(1)[0]))
+
+    there, is_made = batches.make(one_by_one, 0, None)
+
+    assert is_made
+    assert there == job(job_id(one_by_one, 0))
+
+
+@pytest.mark.every_engine
+@pytest.mark.parametrize("again", [True, False])
+def test_a_job_that_was_deleted_was_counted_at_its_end(one_by_one: Batch, again: bool) -> None:
+    wanted = new_job(one_by_one, 0, sources(1)[0])
+    batches.make(one_by_one, 0, wanted)
+    finish(wanted.job_id)
+    assert jobs.delete(job(wanted.job_id))
+
+    assert batches.make(one_by_one, 0, wanted if again else None) == (None, True)
+
+
+@pytest.mark.every_engine
+def test_a_job_that_a_callback_has_made_is_none_of_the_batch(one_by_one: Batch) -> None:
+    adopted = transitions.adopted_by_end(
+        job_id(one_by_one, 0), "videodb", "upload", 1, StepSucceeded(), now=clock.now()
+    )
+    jobs.create(adopted)
+
+    assert batches.make(one_by_one, 0, new_job(one_by_one, 0, sources(1)[0])) == (None, False)
+
+
+# --- An id that comes again ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.every_engine
+def test_a_batch_that_is_posted_again_after_it_has_expired_is_made_whatever_is_left_of_the_first(stack: Stack) -> None:
+    old = put(3, closed=False)
+    post = Post(key="k", digest="one")
+    batches.append(BATCH, [], close=True, post=post)
+    finish(old[0])
+    finish(old[1], FAULT)
+    finish(old[2])
+    jobs.delete(job(old[2]))
+    remove(f"BATCH#{BATCH}", "BATCH")
+
+    new = put(3, closed=False, created_at=clock.now())
+    assert batches.append(BATCH, sources(1), close=True, post=post) != [], "another batch's post"
+    batch, counted = read()
+    assert (batch.status, batch.made, batch.total, counted) == (BatchStatus.RUNNING, 3, 4, Counts())
+    assert not set(new) & set(old)
+
+    scene.retry(old[1])
+    assert (read()[0].version, read()[1].outcomes) == (batch.version, {}), "the first one's jobs are not this one's"
+    finish(old[1])
+    finish(new[0])
+    assert outcomes() == {"succeeded": 1}
+
+
+def test_jobs_of_another_batch_of_the_id_are_not_this_ones(stack: Stack) -> None:
+    first, second = new_batch(), new_batch(created_at=CREATED_AT + 1)
+
+    assert job_id(first, 0) == job_id(first, 0)
+    assert len({job_id(first, 0), job_id(first, 1), job_id(second, 0)}) == 3
 
 
 # --- How long it is kept ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.every_engine
-def test_a_batch_is_kept_for_the_retention_after_its_end_and_its_counts_a_month_longer(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store.table, "now", lambda: AT)
+def test_a_batch_is_kept_for_the_retention_after_its_end_and_its_counts_a_month_longer(stack: Stack) -> None:
     first, second = put(2)
     finish(first, FAULT)
     assert not any("expires_at" in found for found in stack.items("BATCH#"))
 
     finish(second)
 
-    end = int(AT.timestamp()) + 90 * DAY
-    assert item(stack, "BATCH")["expires_at"] == end
-    counts = [found for found in stack.items("BATCH#") if found["sk"] != "BATCH"]
-    assert {found["expires_at"] for found in counts} == {end + 30 * DAY}
+    end = item(stack, "BATCH")["expires_at"]
+    assert 0 <= end - (read()[0].ended_at or 0) // clock.SECOND - 90 * DAY <= 2
+    counted = [found for found in stack.items("BATCH#") if found["sk"] != "BATCH"]
+    assert {found["expires_at"] for found in counted} <= {end + 30 * DAY, end + 30 * DAY + 1}
 
     take_back(first)
     assert "expires_at" not in item(stack, "BATCH")
 
 
 @pytest.mark.every_engine
-def test_a_sweep_looks_for_a_batch_from_its_close_until_its_end_is_told(stack: Stack) -> None:
-    put(1, closed=False)
-    assert "open" not in item(stack, "BATCH")
+def test_a_sweep_looks_for_a_batch_until_its_end_is_announced(stack: Stack) -> None:
+    (first,) = put(1, closed=False)
+    hour = clock.iso(clock.after(clock.now(), counts.LOOK_SECONDS))
+    assert clock.iso(clock.now()) < item(stack, "BATCH")["due_at"] <= hour
 
     batches.append(BATCH, [], close=True, post=None)
-    assert {"open", "due_at"} <= set(item(stack, "BATCH"))
-
-    store.concluded(run(job_id_of(BATCH, 0)))
+    announced_without_settling(run(first))
     settled = batches.settle(BATCH)
     assert settled is not None
-    assert {"open", "due_at"} <= set(item(stack, "BATCH"))
+    assert item(stack, "BATCH")["due_at"] < clock.iso(clock.after(clock.now(), 600))
+    assert batches.unannounced(BATCH) == (read()[0], settled[1])
 
-    batches.told(settled[0])
-    assert not {"open", "due_at"} & set(item(stack, "BATCH"))
-    assert batches.untold(BATCH) is None
-
-
-@pytest.mark.every_engine
-def test_an_open_batch_that_is_retried_is_looked_for_only_once_it_is_closed(stack: Stack) -> None:
-    (first,) = put(1, closed=False)
-    finish(first, FAULT)
-
-    assert batches.retry(read()[0], cause=None)
-
-    assert "open" not in item(stack, "BATCH")
+    batches.announced(settled[0])
+    assert "due_at" not in item(stack, "BATCH")
+    assert batches.unannounced(BATCH) is None
 
 
-@pytest.mark.every_engine
-def test_a_batch_that_runs_again_before_its_end_was_told_is_not_noted_as_told(stack: Stack) -> None:
-    (first,) = put(1)
-    store.concluded(run(first, FAULT))
-    settled = batches.settle(BATCH)
-    assert settled is not None
-    take_back(first)
-
-    batches.told(settled[0])
-
-    assert (read()[0].announced, "open" in item(stack, "BATCH")) == (0, True)
+# --- Work on it ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.every_engine
 def test_work_that_was_begun_on_an_older_reading_is_not_begun(stack: Stack) -> None:
-    (first,) = put(1)
+    first, second = put(2)
     before, _ = read()
     finish(first, FAULT)
+    finish(second)
 
     assert batches.retry(before, cause=None) is None
-    assert batches.cancel(before) is None
-    assert stack.items("WORK#") == []
+    assert batches.cancel(before) is None, "it has ended"
+    assert batches.restart(before) is None
+    assert [found for found in stack.items("WORK#") if found["sk"] == "WORK"] == []
 
 
 @pytest.mark.every_engine
-@pytest.mark.parametrize("kind", list(WorkKind))
-def test_a_piece_of_work_is_done_once(stack: Stack, kind: WorkKind) -> None:
-    if kind == WorkKind.EXPAND:
-        _, (work_id,) = batches.create(new_batch(), sources(1))
-    else:
-        (first,) = put(1)
-        finish(first, FAULT)
-        begin = batches.cancel if kind == WorkKind.CANCEL else lambda batch: batches.retry(batch, cause="a")
-        work_id = begin(read()[0]) or ""
-    work = batches.work(work_id)
-    assert work is not None
-    assert (work.kind, work.first, work.last, read()[0].work) == (kind, 0, 1, 1)
+def test_a_batch_can_be_canceled_while_work_on_it_goes_on_but_not_while_sources_come(stack: Stack) -> None:
+    _, (work_id,) = batches.create(new_batch(closed=False), sources(2))
+    before, _ = read()
+    scene.do(work_id)
+    assert batches.cancel(before) is not None
 
-    assert batches.advance(work, 1) is not None
-    assert batches.advance(work, 1) is None
-
-    assert (batches.work(work_id), read()[0].work) == (None, 0)
-
-
-# --- What breaks off -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that is open is overdue at once."""
-    monkeypatch.setattr(store.table, "SWEEP_GRACE_SECONDS", -1)
-    monkeypatch.setattr(store.table, "SWEPT_AGAIN_SECONDS", -1)
-
-
-def sweep(stack: Stack) -> int:
-    """Have a sweep look, and its messages worked off; how many things it found."""
-    overdue: int = handler("pipeline/sweep")({}, Context())["overdue"]
-    stack.work("BatchWork", handler("pipeline/batches"))
-    stack.work("VideoDbSteps", ScriptedPlatform().worker)
-    return overdue
-
-
-def break_off_before_its_end_is_told(found: str) -> None:
-    run(found)
-
-
-def break_off_before_the_batch_is_settled(found: str) -> None:
-    store.concluded(run(found))
-
-
-def break_off_before_the_batchs_end_is_told(found: str) -> None:
-    store.concluded(run(found))
-    assert batches.settle(BATCH) is not None
+    put(0, "another", closed=False)
+    before, _ = read("another")
+    batches.append("another", sources(1), close=False, post=None)
+    assert batches.cancel(before) is None, "it would leave the last one out"
 
 
 @pytest.mark.every_engine
-@pytest.mark.usefixtures("no_grace")
-@pytest.mark.parametrize(
-    "break_off",
-    [
-        break_off_before_its_end_is_told,
-        break_off_before_the_batch_is_settled,
-        break_off_before_the_batchs_end_is_told,
-    ],
-)
-def test_a_batch_whose_last_job_broke_off_at_its_end_is_ended_and_told_by_a_sweep(
-    stack: Stack, told: list[int], break_off: Callable[[str], None]
-) -> None:
-    first, second = put(2)
-    finish(first)
-    break_off(second)
-    assert told == []
+def test_a_retry_waits_for_a_cancellation_and_for_the_announcement_of_the_end(stack: Stack) -> None:
+    (first,) = put(1)
+    assert batches.cancel(read()[0])
+    assert read()[0].is_being_canceled
+    assert batches.retry(read()[0], cause=None) is None
 
-    assert sweep(stack) > 0
-
-    assert (read()[0].status, read()[0].ends, told, kinds()) == (BatchStatus.ENDED, 1, [1], {"succeeded": 2})
-    assert sweep(stack) == 0
+    (first,) = put(1, "another")
+    announced_without_settling(run(first, FAULT))
+    batches.settle("another")
+    assert batches.retry(read("another")[0], cause=None) is None
+    settle("another")
+    assert batches.retry(read("another")[0], cause=None) is not None
 
 
-@pytest.mark.every_engine
-@pytest.mark.usefixtures("no_grace")
-def test_a_failure_that_was_taken_back_unnoticed_is_noticed_by_a_sweep(stack: Stack, told: list[int]) -> None:
+def _expansion() -> str:
+    _, (work_id,) = batches.create(new_batch(), sources(1))
+    return work_id
+
+
+def _retry() -> str:
     (first,) = put(1)
     finish(first, FAULT)
-    scene.tell(first, StepSucceeded())
-
-    sweep(stack)
-
-    assert (job(first).status, kinds(), told) == ("succeeded", {"succeeded": 1}, [1, 2])
+    return batches.retry(read()[0], cause="a") or ""
 
 
-# --- What broke off, or comes from before ----------------------------------------------------------------------------
+def _cancellation() -> str:
+    put(1)
+    return batches.cancel(read()[0]) or ""
 
 
-def test_a_new_batch_of_an_old_id_has_counts_of_its_own(stack: Stack) -> None:
-    for only in put(2):  # as an Idempotency-Key makes it
-        finish(only)
-    for part in ("BATCH", *(f"JOB#{job_id_of(BATCH, number)}" for number in range(2))):  # all of it but the counts
-        of_batch = part == "BATCH"
-        key = {"pk": {"S": f"BATCH#{BATCH}" if of_batch else part}, "sk": {"S": "BATCH" if of_batch else "JOB"}}
-        deployed.dynamodb().delete_item(TableName=deployed.setting("TABLE_NAME"), Key=key)
-
-    put(3)
-    ended.settle(BATCH)
-
-    batch, counts = read(BATCH)
-    assert (batch.status, dict(counts.kinds), counts.ended) == (BatchStatus.RUNNING, {"pending": 3}, 0)
+def _restart() -> str:
+    put(1)
+    return batches.restart(read()[0]) or ""
 
 
-@pytest.mark.usefixtures("stack")
-def test_a_job_that_is_there_although_nobody_made_it_is_a_fault_and_no_reason_to_come_again_for_ever() -> None:
-    store.create(new_job(job_id_of(BATCH, 0)))
-    _, (work_id,) = batches.create(new_batch(), sources(2))
+@pytest.mark.every_engine
+@pytest.mark.parametrize(
+    ("kind", "begin"),
+    [
+        (WorkKind.EXPAND, _expansion),
+        (WorkKind.RETRY, _retry),
+        (WorkKind.CANCEL, _cancellation),
+        (WorkKind.RESTART, _restart),
+    ],
+)
+def test_a_piece_of_work_is_done_once(stack: Stack, kind: WorkKind, begin: Callable[[], str]) -> None:
+    work = batches.work(begin())
+    assert work is not None
+    batch, _ = read()
+    assert (work.kind, work.first, work.last, batch.work) == (kind, 0, 1, 1)
 
-    with pytest.raises(store.ConflictError, match="nobody has made it"):
-        scene.expand(work_id)
+    assert batches.advance(batch, work, 1) is not None
+    assert batches.advance(batch, work, 1) is None
+
+    batch, _ = read()
+    assert (batches.work(work.work_id), batch.work, batch.made) == (None, 0, 1)
 
 
-def test_an_end_of_which_the_answer_was_lost_is_known_as_ours(stack: Stack, told: list[int]) -> None:
-    (only,) = put(1)
-    scene.begin(only)
-    before = scene.job(only)
-    first = store.cancel(before)
+@pytest.mark.every_engine
+def test_a_part_of_an_expansion_during_which_the_batch_was_canceled_is_to_be_done_again(stack: Stack) -> None:
+    _, (work_id,) = batches.create(new_batch(), sources(1))
+    before, _ = read()
+    work = batches.work(work_id)
+    assert work is not None
+    assert batches.cancel(before)
 
-    again = store.cancel(before)  # as the SDK sends it again
+    assert batches.advance(before, work, 1) is work
+    assert batches.work(work_id) == work
 
-    assert first is not None
-    assert again == first
-    ended.conclude(again)
-    assert (kinds(), told) == ({"canceled": 1}, [1])
+    assert batches.advance(read()[0], work, 1) is not None
 
 
-def test_a_batch_whose_settling_broke_off_is_settled_when_the_message_comes_again(
-    stack: Stack, told: list[int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.every_engine
+def test_batches_are_listed_newest_first(stack: Stack) -> None:
+    for number in range(7):
+        batches.create(new_batch(f"batch-{number}", created_at=CREATED_AT + number), [])
+
+    first = batches.listed(limit=5)
+    rest = batches.listed(limit=5, cursor=first.cursor)
+
+    assert [batch.batch_id for batch in first.items + rest.items] == [f"batch-{number}" for number in range(6, -1, -1)]
+    assert (len(first.items), rest.cursor) == (5, None)
+    assert first.items[0] == read("batch-6")[0]
+
+
+# --- Pure ------------------------------------------------------------------------------------------------------------
+
+AT = clock.from_iso("2026-11-02T12:00:30.000Z")
+THIS = AT // MINUTE
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "ended_in", "began", "expected"),
+    [
+        pytest.param({}, {}, None, None, id="nothing began"),
+        pytest.param({}, {}, 3, None, id="nothing has ended"),
+        pytest.param({"succeeded": 6}, {THIS: 4, THIS - 1: 2}, 2, 3.0, id="a young batch"),
+        pytest.param({"succeeded": 6}, {THIS: 6}, 0, 360.0, id="all in its first second"),
+        pytest.param(
+            {"succeeded": 100, "failed/a": 5, "canceled": 5},
+            {THIS: 11, THIS - 10: 10, THIS - 11: 50},
+            60,
+            2.0,
+            id="only the last ten minutes and a half",
+        ),
+        pytest.param({"failed/a": 30}, {THIS - 40: 30}, 60, 0.5, id="none of late: since it began"),
+    ],
+)
+def test_the_rate_is_of_the_last_minutes(
+    outcomes: Mapping[str, int], ended_in: Mapping[int, int], began: int | None, expected: float | None
 ) -> None:
-    (only,) = put(1)
-    done = run(only)
-    with monkeypatch.context() as broken:
-        broken.setattr(batches, "settle", Mock(side_effect=OSError("away")))
-        with pytest.raises(OSError, match="away"):
-            ended.conclude(done)
+    """`began`: so many minutes before."""
+    batch = new_batch(started_at=None if began is None else AT - began * MINUTE)
 
-    message = stack.received("VideoDbSteps", StartMessage(job_id=only).model_dump_json())
-    assert handler("videodb/steps")(message, Context()) == {"batchItemFailures": []}
+    found = rate(batch, Counts(outcomes=outcomes, ended_in=ended_in), at=AT)
 
-    assert (read()[0].status, told) == (BatchStatus.ENDED, [1])
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    ("total", "outcomes", "began", "expected"),
+    [
+        pytest.param(10, {}, 5, None, id="nothing has ended"),
+        pytest.param(10, {"succeeded": 10}, 5, None, id="all have ended"),
+        pytest.param(10, {"succeeded": 5}, 5, 5, id="as long again"),
+        pytest.param(10, {"succeeded": 1}, 5, 45, id="sources that wait count, too"),
+        pytest.param(10, {"failed/a": 8, "canceled": 1}, 9, 1, id="each end counts"),
+        pytest.param(10**9, {"succeeded": 1}, 60, None, id="a date that is no date"),
+    ],
+)
+def test_the_end_is_estimated_from_what_is_left(
+    total: int, outcomes: Mapping[str, int], began: int, expected: int | None
+) -> None:
+    """In minutes."""
+    batch = new_batch(total=total, started_at=AT - began * MINUTE)
+
+    found = estimated_end(batch, Counts(outcomes=outcomes), at=AT)
+
+    assert found == (None if expected is None else AT + expected * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("made", "outcomes", "expected"),
+    [
+        (0, {}, Totals(waiting=10, open=0, succeeded=0, failed=0, canceled=0)),
+        (4, {"succeeded": 1}, Totals(waiting=6, open=3, succeeded=1, failed=0, canceled=0)),
+        (1, {"failed/a": 2, "failed/b": 1}, Totals(waiting=7, open=0, succeeded=0, failed=3, canceled=0)),
+        (10, {"succeeded": 8, "canceled": 2}, Totals(waiting=0, open=0, succeeded=8, failed=0, canceled=2)),
+    ],
+)
+def test_every_source_stands_somewhere(made: int, outcomes: Mapping[str, int], expected: Totals) -> None:
+    """Also if a job has ended before it is noted that it was made."""
+    found = totals(new_batch(total=10, made=made), Counts(outcomes=outcomes))
+
+    assert found == expected
+    assert found.waiting + found.open + found.succeeded + found.failed + found.canceled == 10
+
+
+def failed(error: JobError = FAULT, **changes: Any) -> Job:
+    begun = transitions.claimed(a_job(plan=["upload"]), "upload", now=CREATED_AT, lease=90)
+    assert begun is not None
+    ended = transitions.step_ended(begun, "upload", 1, StepFailed(error=error), now=CREATED_AT)
+    assert ended is not None
+    return ended.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("found", "cause", "expected"),
+    [
+        pytest.param(failed(), None, True, id="whatever failed"),
+        pytest.param(failed(), "download_failed", True, id="for this cause"),
+        pytest.param(failed(OTHER_FAULT), "download_failed", False, id="for another"),
+        pytest.param(failed(ended_at=AT + 1), None, False, id="failed since"),
+        pytest.param(failed(adopted=True), None, False, id="started elsewhere"),
+        pytest.param(a_job(), None, False, id="open"),
+    ],
+)
+def test_a_retry_is_for_what_had_failed_for_its_cause_when_it_was_asked_for(
+    found: Job, cause: str | None, expected: bool
+) -> None:
+    assert is_to_be_retried(found, cause=cause, asked_at=AT) is expected
