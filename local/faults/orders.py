@@ -83,25 +83,21 @@ ACTORS: Mapping[str, Actor] = {
     "cancel": cancel,
     "retry": retry,
 }
-TRIOS = (
-    *(("worker", "callback"), ("callback", "worker"), ("callback", "cancel"), ("cancel", "callback")),
-    *(("worker", "cancel"), ("callback", "retry"), ("retry", "callback"), ("sweep", "worker"), ("worker", "worker")),
-)
 
 
-def two(points: Sequence[Point]) -> Iterator[Order]:
+def two(points: Sequence[Point], actors: Sequence[str]) -> Iterator[Order]:
     """Each actor before each call of somebody else's."""
     for point in _of_functions(points):
-        for name in ACTORS:
+        for name in actors:
             yield Order(at=point.number, actors=(name,))
 
 
-def three(points: Sequence[Point], *, number: int, seed: int) -> Iterator[Order]:
+def three(points: Sequence[Point], actors: Sequence[str], *, number: int, chance: random.Random) -> Iterator[Order]:
     """Two actors, of which one comes between the calls of the other: so many, by chance."""
-    chance = random.Random(seed)
     candidates = list(_of_functions(points))
     for _ in range(number):
-        yield Order(at=chance.choice(candidates).number, actors=chance.choice(TRIOS), then_at=chance.randrange(12))
+        pair = chance.choice(actors), chance.choice(actors)
+        yield Order(at=chance.choice(candidates).number, actors=pair, then_at=chance.randrange(12))
 
 
 def _of_functions(points: Sequence[Point]) -> Iterator[Point]:

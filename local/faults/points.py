@@ -36,6 +36,8 @@ class Point:
     """"dynamodb.PutItem JOB", "videodb POST /collection/default/upload", …"""
     actor: str
     """The function that was at work."""
+    at: int = 0
+    """Milliseconds since the start."""
     writes: bool = False
     conditional: bool = False
     """Whether it saves an item on its version."""

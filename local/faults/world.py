@@ -122,7 +122,13 @@ class World:
         number = len(self.points)
         self.points.append(
             Point(
-                number=number, kind=kind, name=name, actor=self._actors[-1], writes=writes, conditional=conditional
+                number=number,
+                kind=kind,
+                name=name,
+                actor=self._actors[-1],
+                at=self.clock.now - START,
+                writes=writes,
+                conditional=conditional,
             )
         )
         self.clock.wait(PLATFORM_SECONDS if kind == Kind.PLATFORM else AWS_SECONDS)
@@ -166,10 +172,25 @@ class World:
     # --- Callbacks ---
 
     def call_back(
-        self, url: str, body: bytes, *, sign: Sign = lambda _body: {}, again: Sequence[float] = (), after: float = 0.0
+        self,
+        url: str,
+        body: bytes,
+        *,
+        sign: Sign = lambda _body: {},
+        again: Sequence[float] = (),
+        after: float = 0.0,
+        first: Callable[[], object] = lambda: None,
     ) -> None:
-        """Have a platform call back after so many seconds, and again after each of `again` if it is not taken."""
-        self.at(after, lambda: self._call_back(url, body, sign, again), callback=True)
+        """Have a platform call back after so many seconds, and again after each of `again` if it is not taken.
+
+        `first`: what has happened at the platform by then, however early it is.
+        """
+
+        def calls() -> None:
+            first()
+            self._call_back(url, body, sign, again)
+
+        self.at(after, calls, callback=True)
 
     def _call_back(self, url: str, body: bytes, sign: Sign, again: Sequence[float]) -> None:
         self._actors.append("platform")

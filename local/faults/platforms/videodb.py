@@ -72,7 +72,7 @@ class VideoDb:
         outcomes = self._script.get(step, ())
         work = self._new(step, medium, outcomes[number] if number < len(outcomes) else "", asked)
         if self._ends and url:
-            self._world.call_back(url, work.body, after=self._takes)
+            self._world.call_back(url, work.body, after=self._takes, first=lambda: self._end(work))
         data = {"id": work.work_id, "output_url": f"https://api.videodb.io/async-response/{work.work_id}"}
         return 200, {"success": True, "status": "processing", "request_type": "async", "data": data}
 
@@ -96,6 +96,9 @@ class VideoDb:
         )
         self._work[work.work_id] = work
         return work
+
+    def _end(self, work: Work) -> None:
+        work.ends_at = min(work.ends_at, self._world.clock.seconds)
 
     def _is_done(self, work: Work) -> bool:
         return work.ends_at <= self._world.clock.seconds
