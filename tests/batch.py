@@ -1,17 +1,22 @@
-"""Batches for tests: their sources, their jobs, and what their counts must be."""
+"""Batches for tests: their sources, their jobs, and how these end."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-from video_jobs import ended, store
-from video_jobs.batches import Batch, Counts, job_id
-from video_jobs.jobs import Job, JobError, JobStatus, StepFailed, StepSucceeded
-from video_jobs.platforms.batch_requests import new_job
-from video_jobs.store import batches
+from botocore.client import BaseClient
+from video_jobs import clock
+from video_jobs.jobs import transitions
+from video_jobs.jobs.batches import Batch, Counts, job_id
+from video_jobs.jobs.model import Job, JobError, StepFailed, StepSucceeded
+from video_jobs.notifications.announce import announce
+from video_jobs.store import batches, jobs
 
+from functions.pipeline.batches import app
 from local import dynamodb_local
 from tests.scripted import CREATED_AT, fault
 
@@ -20,8 +25,10 @@ fastest = pytest.mark.parametrize(
     "engine", ["dynamodb_local" if dynamodb_local.jar() else "moto"], indirect=True, scope="session"
 )
 """For tests of hundreds of histories: moto copies its whole table for each transaction."""
-_numbers = count(1)
 TEMPLATE = {"provider": "videodb", "steps": ["upload"]}
+FAULT = fault("download_failed")
+OTHER_FAULT = fault("invalid_media_type")
+_numbers = count(1)
 
 
 def sources(number: int, *, start: int = 0) -> list[str]:
@@ -48,19 +55,19 @@ def new_batch(batch_id: str = BATCH, **changes: Any) -> Batch:
 
 def put(number: int, batch_id: str = BATCH, **changes: Any) -> list[str]:
     """Put a batch with so many sources, whose jobs are made; their ids."""
-    _, works = batches.create(new_batch(batch_id, **changes), sources(number))
-    for work in works:
-        expand(work)
-    return [job_id(batch_id, index) for index in range(number)]
+    batch, works = batches.create(new_batch(batch_id, **changes), sources(number))
+    for work_id in works:
+        do(work_id)
+    return ids(batch, number)
 
 
-def expand(work_id: str) -> None:
-    """Make all jobs of a piece of work."""
-    work = batches.work(work_id)
-    while work is not None and work.first < work.last:
-        batch, _ = read(work.batch_id)
-        some = work.left[: batches.JOBS_AT_ONCE]
-        work = batches.expand(work, [new_job(batch, work.first + number, each) for number, each in enumerate(some)])
+def ids(batch: Batch, number: int) -> list[str]:
+    return [job_id(batch, index) for index in range(number)]
+
+
+def do(work_id: str) -> None:
+    """Do all of a piece of work."""
+    app.work_on(work_id, lambda: 60_000)
 
 
 def read(batch_id: str = BATCH) -> tuple[Batch, Counts]:
@@ -69,72 +76,69 @@ def read(batch_id: str = BATCH) -> tuple[Batch, Counts]:
     return found
 
 
-def kinds(batch_id: str = BATCH) -> dict[str, int]:
+def outcomes(batch_id: str = BATCH) -> dict[str, int]:
     """What jobs are counted as, where there are any."""
-    return {kind: number for kind, number in read(batch_id)[1].kinds.items() if number}
-
-
-def said(jobs: Iterable[Job]) -> dict[str, int]:
-    """What these jobs say that they are counted as."""
-    return dict(Counter(str(job.counted) for job in jobs))
+    return {outcome: number for outcome, number in read(batch_id)[1].outcomes.items() if number}
 
 
 def job(found: str) -> Job:
     """The job of an id."""
-    there = store.get(found)
+    there = jobs.read(found)
     assert there is not None
     return there
 
 
-def tell(found: str, end: StepSucceeded | StepFailed, *, step: str = "upload") -> store.Recorded:
-    """Record what the platform says about the present attempt at a step."""
-    attempt = job(found).steps[step].attempt
-    event = store.Event(
-        callback=f"videodb/{step}",
-        step=step,
-        attempt=attempt,
-        body=f"{end} {job(found).version}",
-        via="callback",
-        headers={},
-        received_at=CREATED_AT,
-    )
-    return store.record(found, event, end)
+def changed(found: str, transition: jobs.Transition) -> Job:
+    change = jobs.change(found, transition)
+    assert change is not None
+    assert change.changed
+    return change.after
 
 
 def begin(found: str) -> Job:
-    """Have somebody ask for the job's step."""
-    claimed = store.claim(job(found), "upload", lease_seconds=90)
-    assert claimed is not None
-    return claimed
+    """A worker takes the job's step."""
+    return changed(found, partial(transitions.claimed, name="upload", now=clock.now(), lease=90))
 
 
 def run(found: str, error: JobError | None = None) -> Job:
-    """Bring a job to its end, which is not told yet."""
-    begin(found)
-    tell(found, StepFailed(error=error) if error else StepSucceeded())
-    done = store.end(job(found), JobStatus.FAILED if error else JobStatus.SUCCEEDED)
-    assert done is not None
-    return done
+    """Bring a job to its end, which is not announced yet."""
+    begun = begin(found)
+    return _end(begun, StepFailed(error=error) if error else StepSucceeded())
 
 
 def finish(found: str, error: JobError | None = None) -> None:
     """Bring a job to its end, with all that follows."""
-    ended.conclude(run(found, error))
+    announce(run(found, error))
 
 
 def take_back(found: str) -> Job:
-    """The platform says that a failed job succeeded after all, and it is counted as running again."""
-    tell(found, StepSucceeded())
-    reopened = store.reopened(job(found))
-    assert reopened is not None
-    return reopened
+    """The platform says that a failed job succeeded after all; nobody has announced that yet."""
+    return _end(job(found), StepSucceeded())
 
 
-FAULT = fault("download_failed")
-OTHER_FAULT = fault("invalid_media_type")
+def retry(found: str) -> Job:
+    return changed(found, partial(transitions.retried, now=clock.now()))
 
 
-def totals(**numbers: int) -> Mapping[str, int]:
-    """What a batch's answer says, where the rest is none."""
-    names = ("waiting", "pending", "running", "succeeded", "failed", "canceled")
-    return dict.fromkeys(names, 0) | numbers
+def cancel(found: str) -> Job:
+    return changed(found, partial(transitions.canceled, now=clock.now()))
+
+
+def _end(found: Job, end: StepSucceeded | StepFailed) -> Job:
+    attempt = found.steps["upload"].attempt
+    return changed(
+        found.job_id, partial(transitions.step_ended, name="upload", attempt=attempt, end=end, now=clock.now())
+    )
+
+
+@contextmanager
+def each_call(made: Any) -> Iterator[None]:
+    """Have `made(service, operation, parameters, call)` in the place of every call to AWS."""
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def noted(self: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        call = partial(original, self, operation, parameters)
+        return made(self.meta.service_model.service_name, operation, parameters, call)
+
+    with patch.object(BaseClient, "_make_api_call", noted):
+        yield
