@@ -8,7 +8,7 @@ SECOND = 1000
 
 
 def now() -> int:
-    """This moment. The only place that asks the machine for it: everything pure is told."""
+    """This moment. The only place that asks the machine for it: pure functions are given it."""
     return time.time_ns() // 1_000_000
 
 

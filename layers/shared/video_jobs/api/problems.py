@@ -48,7 +48,7 @@ class GatewayMessage(BaseModel):
 
 
 class ProblemError(Exception):
-    """The request cannot be fulfilled, and the caller is told why."""
+    """The request cannot be fulfilled, and the caller learns why."""
 
     def __init__(self, status: HTTPStatus, code: str, detail: str, *, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
