@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from video_jobs import tokens
+from video_jobs.callbacks import tokens
 
 from local.commands import ROOT
 

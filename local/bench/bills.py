@@ -100,10 +100,10 @@ def price_table() -> str:
         for price in prices.PRICES.values()
     ]
     times = ", ".join(f"{name} {milliseconds:g} ms" for name, milliseconds in prices.CALL_MILLISECONDS.items())
+    found = table("List prices in us-east-1, without free tiers", ["", "USD", "for", ""], rows)
     return (
-        table("List prices in us-east-1, without free tiers", ["", "USD", "for", ""], rows)
-        + f"\n  Assumed of a function's time: {prices.OWN_MILLISECONDS:g} ms of its own, and for each call {times}, "
-        f"a platform {prices.PLATFORM_MILLISECONDS:g} ms."
+        f"{found}\n  Assumed of a function's time: {prices.OWN_MILLISECONDS:g} ms for a request or a message, and for each"
+        f" call {times}, a platform {prices.PLATFORM_MILLISECONDS:g} ms."
         "\n  Not in it: storage and backups, metrics and alarms, what polling empty queues and the sweep take all day."
     )
 

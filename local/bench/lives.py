@@ -123,15 +123,15 @@ class Meter:
         asked = sum(point.kind == "platform" for point in self.world.points[points:])
         billed = self._recorder.since(calls)
         aws_calls = int(billed.pop("aws_calls", 0))
+        messages = event.get("Records", [])
         milliseconds = math.ceil(
-            prices.OWN_MILLISECONDS
+            prices.OWN_MILLISECONDS * (len(messages) or 1)
             + sum(prices.CALL_MILLISECONDS[each.name.split(".")[0]] for each in made)
             + prices.PLATFORM_MILLISECONDS * asked
         )
         billed["invocations"] += 1
         billed["gb_seconds"] += self._memory[folder] / 1024 * milliseconds / 1000
         billed["log_bytes"] += self.log.bytes - logged + len(REQUEST_LINES)
-        messages = event.get("Records", [])
         if messages:  # Lambda receives them and deletes them, both at once
             billed["sqs_requests"] += units.requests(len(one["body"].encode()) for one in messages) + 1
         elif "routeKey" in event:
@@ -154,7 +154,8 @@ GATHERED_SECONDS = 10
 
 def lives(log: Log) -> dict[str, Life]:
     """Of each plan the second job of a run: the first one starts the processes, which read their secrets."""
-    from local.faults import functions  # noqa: PLC0415 (see the module's first lines)
+    from local.bench.platforms import ApiVideo, TwelveLabs, Vod  # noqa: PLC0415 (see the module's first lines)
+    from local.faults import functions  # noqa: PLC0415
     from local.faults.platforms.videodb import VideoDb  # noqa: PLC0415
     from local.faults.world import World  # noqa: PLC0415
 
@@ -173,6 +174,12 @@ def lives(log: Log) -> dict[str, Life]:
         found["videodb"] = second(meter(), VIDEODB)
         # a poll a minute after a step began, and its end a moment later
         found["videodb_polled"] = second(meter(lambda world: VideoDb(world, takes=61.0)), VIDEODB)
+        found["twelvelabs_asset"] = second(
+            meter(TwelveLabs, name="twelvelabs"),
+            {"provider": "twelvelabs", "source": SOURCE, "options": {"index_id": "65f01234567890abcdef0123"}},
+        )
+        found["apivideo"] = second(meter(ApiVideo, name="apivideo"), {"provider": "apivideo", "source": SOURCE})
+        found["apsaravideo"] = second(meter(Vod, name="apsaravideo"), {"provider": "apsaravideo", "source": SOURCE})
         found["together"] = together(meter())
         found["batch"] = batch(meter())
     return found
@@ -251,7 +258,7 @@ def jobs(world: Any) -> dict[str, Any]:
 def main() -> None:
     from local.faults import deployment  # noqa: PLC0415
 
-    del deployment.AWS_OWN["POWERTOOLS_METRICS_DISABLED"]  # type: ignore[attr-defined]  # metrics are lines of the log, too
+    del deployment.AWS_OWN["POWERTOOLS_METRICS_DISABLED"]  # metrics are lines of the log, too
     print(json.dumps({name: asdict(one) for name, one in lives(LOG).items()}), file=OUT)
 
 

@@ -40,7 +40,8 @@ PRICES: Mapping[str, Price] = {
 Secrets Manager, EventBridge and CloudWatch Logs are from memory alone."""
 
 OWN_MILLISECONDS = 3.0
-"""Of an invocation without its calls, on Lambda's slower processor; `own_time_us` is what this machine takes."""
+"""What a request or a message takes without its calls, assumed of Lambda's slower processor (`own_time_us` is what a
+callback takes on this machine)."""
 CALL_MILLISECONDS: Mapping[str, float] = {"dynamodb": 5.0, "sqs": 8.0, "secretsmanager": 15.0, "events": 10.0}
 """What a call to AWS takes, assumed: AWS promises "single-digit milliseconds" of DynamoDB alone."""
 PLATFORM_MILLISECONDS = 300.0

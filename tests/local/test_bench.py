@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local import samples
-from local.bench import starts
+from local.bench import bills, starts
 from local.bench.shown import machine, table
 from local.bench.starts import Series, disk, timings, zipped
 from tests.cloudformation import ROOT
@@ -77,3 +77,46 @@ def test_the_last_line_says_on_what_it_ran() -> None:
     assert machine().startswith("Measured on ")
     assert "\n" not in machine()
     assert f"Python {sys.version_info.major}.{sys.version_info.minor}" in machine()
+
+
+# --- What is billed --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict[str, bills.Life]:
+    return bills.counted()
+
+
+def test_every_life_that_is_billed_succeeds(counted: dict[str, bills.Life]) -> None:
+    assert {name: life["statuses"] for name, life in counted.items()} == {
+        name: {"succeeded": {"together": 10, "batch": 100}.get(name, 1)} for name in counted
+    }
+    assert (counted["videodb"]["polls"], counted["videodb_polled"]["polls"]) == (0, 4)
+
+
+def test_a_callback_is_one_call_and_three_units_and_jobs_keep_to_what_is_promised(
+    counted: dict[str, bills.Life],
+) -> None:
+    figures = bills.figures(counted)
+
+    assert figures["callback_aws_calls"] == 1
+    assert figures["callback_write_units"] <= 3
+    assert figures["job_write_units"]["videodb"] <= 45
+    assert figures["job_write_units"]["videodb_polled"] <= 60
+
+
+def test_the_figures_have_the_names_that_are_promised(counted: dict[str, bills.Life]) -> None:
+    figures = bills.figures(counted)
+
+    assert set(figures) == {
+        "callback_aws_calls",
+        "callback_write_units",
+        "job_write_units",
+        "batch_extra_write_units",
+        "usd_per_million_callbacks",
+        "usd_per_thousand_jobs",
+    }
+    plans = {"videodb", "videodb_polled", "twelvelabs_asset", "apivideo", "apsaravideo"}
+    assert set(figures["job_write_units"]) == plans
+    assert set(figures["usd_per_thousand_jobs"]) == {"videodb", "twelvelabs", "apivideo", "apsaravideo"}
+    assert all("\n" in shown for shown in bills.shown(counted))
