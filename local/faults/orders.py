@@ -76,12 +76,23 @@ def _ask(world: World, method: str, path: str) -> None:
         people.ask(world, method, path, after=people.TRIES_AGAIN_AFTER)
 
 
+def purge(world: World) -> None:
+    """Somebody purges the queues; what notifications they hold is announced already, and gone."""
+    for name in ("InboxQueue", "BatchesQueue", *(source.queue for source in map(world.source, _workers(world)))):
+        world.queues[name].purge()
+
+
+def _workers(world: World) -> list[str]:
+    return [f"{provider}/worker" for provider in world.platforms]
+
+
 ACTORS: Mapping[str, Actor] = {
     "worker": another_worker,
     "callback": callback,
     "sweep": sweep,
     "cancel": cancel,
     "retry": retry,
+    "purge": purge,
 }
 
 

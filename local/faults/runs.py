@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from local.faults import functions, orders, verdict
 from local.faults.orders import Order
-from local.faults.points import Fault, Point
+from local.faults.points import Fault, Kind, Point
 from local.faults.scenarios import Scenario
 from local.faults.verdict import Broken, Expected, Outcome
-from local.faults.world import World
+from local.faults.world import Outage, Storm, World
 
 @dataclass(frozen=True, kw_only=True)
 class Happening:
@@ -17,35 +17,70 @@ class Happening:
 
     faults: tuple[tuple[int, Fault], ...] = ()
     order: Order | None = None
+    outage: Outage | None = None
+    storm: Storm | None = None
 
     @property
     def row(self) -> str:
         """Which row of the table it belongs to."""
         if self.order is not None:
             return f"with {' and '.join(self.order.actors)}"
+        if self.outage is not None:
+            return f"{self.outage.hours:g} h without {self.outage.service}"
+        if self.storm is not None:
+            return "storm, with crashes" if Fault.CRASH_AFTER in self.storm.faults else "storm"
         return str(self.faults[0][1]) if len(self.faults) == 1 else "two faults"
 
     def said(self, points: Sequence[Point]) -> str:
         """In words."""
         if self.order is not None:
             return f"{' and '.join(self.order.actors)} before {_named(points[self.order.at])}"
+        if self.outage is not None:
+            return f"{self.row} from second {self.outage.begins:g} on"
+        if self.storm is not None:
+            return f"{self.row} {self.storm.seed}"
         happened = [(fault, points[number]) for number, fault in self.faults if number < len(points)]
         return ", then ".join(f"{fault} at {_named(point)}" for fault, point in happened)
 
     def __str__(self) -> str:
         """As --happening takes it."""
         if self.order is not None:
-            return f"{self.order.at}:{'+'.join(self.order.actors)}:{self.order.then_at}"
+            return f"order {self.order.at} {'+'.join(self.order.actors)} {self.order.then_at}"
+        if self.outage is not None:
+            return f"outage {self.outage.service} {self.outage.begins:g} {self.outage.ends:g}"
+        if self.storm is not None:
+            return f"storm {self.storm.seed} {int(Fault.CRASH_AFTER in self.storm.faults)}"
         return ",".join(f"{number}:{fault}" for number, fault in self.faults)
 
     @classmethod
     def read(cls, text: str) -> "Happening":
         """From such a text. Raises ValueError."""
-        at, what, *then_at = text.split(",")[0].split(":")
-        if then_at:
-            return cls(order=Order(at=int(at), actors=tuple(what.split("+")), then_at=int(then_at[0])))
-        parts = (part.split(":") for part in text.split(","))
-        return cls(faults=tuple((int(number), Fault(fault)) for number, fault in parts))
+        match text.split():
+            case ["order", at, actors, then_at]:
+                return cls(order=Order(at=int(at), actors=tuple(actors.split("+")), then_at=int(then_at)))
+            case ["outage", service, begins, ends]:
+                return cls(outage=Outage(service=service, begins=float(begins), ends=float(ends)))
+            case ["storm", seed, crashes]:
+                return cls(storm=storm(int(seed), crashes=crashes == "1"))
+            case _:
+                parts = (part.split(":") for part in text.split(","))
+                return cls(faults=tuple((int(number), Fault(fault)) for number, fault in parts))
+
+
+STORM_SECONDS = 2 * 3600
+AWAY = (("dynamodb", 24.0), ("sqs", 1.0), ("secretsmanager", 1.0))
+"""Which services are away, and for how many hours."""
+
+
+def storm(seed: int, *, crashes: bool) -> Storm:
+    """A tenth of all calls to AWS goes wrong, for two hours; with crashes, a twentieth of all calls."""
+    aws = (Fault.ANSWER_LOST, Fault.THROTTLED, Fault.SENT_TWICE, Fault.CONFLICT, Fault.OVERTAKEN)
+    if not crashes:
+        return Storm(seed=seed, part=0.1, seconds=STORM_SECONDS, faults=aws)
+    stopped = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
+    return Storm(
+        seed=seed, part=0.05, seconds=STORM_SECONDS, faults=(*aws, *stopped), kinds=(Kind.AWS, Kind.PLATFORM)
+    )
 
 
 def _named(point: Point) -> str:
@@ -66,7 +101,12 @@ class Result:
 
 def run(scenario: Scenario, happening: Happening = Happening()) -> tuple[World, Outcome]:
     """One run, to its end."""
-    world = World(faults=dict(happening.faults), outages=scenario.outages, deaf=scenario.deaf)
+    world = World(
+        faults=dict(happening.faults),
+        outages=[happening.outage] if happening.outage else (),
+        storm=happening.storm,
+        deaf=scenario.deaf,
+    )
     if happening.order is not None:
         world.between = happening.order.between(world)
     with functions.at_work(world):
@@ -99,6 +139,14 @@ def pairs(points: Sequence[Point], *, number: int, chance: random.Random) -> Ite
         yield Happening(faults=tuple(found))
 
 
+def outages(points: Sequence[Point]) -> Iterator[Happening]:
+    """Each service away for long, from each moment on at which something was about to happen."""
+    moments = sorted({point.at // 1000 for point in points if point.at < 300_000})
+    for service, hours in AWAY:
+        for begins in moments:
+            yield Happening(outage=Outage(service=service, begins=begins, ends=begins + hours * 3600))
+
+
 def happenings(scenario: Scenario, points: Sequence[Point], *, most: int, seed: int) -> Sequence[Happening]:
     """All that is tried with a scenario: each fault at each point and, where it is meant for that, two faults and others
     who come between; `most` of each at most, by chance."""
@@ -106,6 +154,11 @@ def happenings(scenario: Scenario, points: Sequence[Point], *, most: int, seed: 
     found = _some(list(singles(points)), most, chance)
     if scenario.pairs:
         found += pairs(points, number=min(most, scenario.pairs), chance=chance)
+    for seed_of_storm in range(min(most, scenario.storms)):
+        number = seed * 100_000 + seed_of_storm
+        found.append(Happening(storm=storm(number, crashes=seed_of_storm % 2 == 1)))
+    if scenario.outages:
+        found += _some(list(outages(points)), most, chance)
     if scenario.actors:
         found += _some([Happening(order=order) for order in orders.two(points, scenario.actors)], most, chance)
         third = orders.three(points, scenario.actors, number=min(most, scenario.threes), chance=chance)
@@ -117,11 +170,19 @@ def _some(all_of_them: list[Happening], most: int, chance: random.Random) -> lis
     return all_of_them if len(all_of_them) <= most else chance.sample(all_of_them, most)
 
 
+def _expected(expected: Expected, happening: Happening) -> Expected:
+    """What may be otherwise than without a fault."""
+    if happening.storm is not None and Fault.CRASH_AFTER in happening.storm.faults:
+        return expected.with_attempts_used_up()
+    return expected.with_actors(happening.order.actors if happening.order else ())
+
+
 def judge(scenario: Scenario, expected: Expected, happening: Happening) -> Result:
     """Run a scenario with what goes wrong, and say what was broken by it."""
     world, found = run(scenario, happening)
-    wrong = verdict.broken(found, expected.with_actors(happening.order.actors if happening.order else ()))
+    wrong = verdict.broken(found, _expected(expected, happening))
     excused = [verdict.may_be_submitted_twice(world.points, *one) for one in happening.faults]
+    excused.append(happening.storm is not None and Fault.CRASH_AFTER in happening.storm.faults)
     excepted = None
     if Broken.SUBMITTED_TWICE in wrong and scenario.twice and any(excused):
         excepted = scenario.twice

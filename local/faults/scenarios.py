@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from local.faults import people
+from local.faults.platforms.apivideo import ApiVideo
+from local.faults.platforms.apsaravideo import TAKEN_BACK, ApsaraVideo
+from local.faults.platforms.twelvelabs import TwelveLabs
 from local.faults.platforms.videodb import VideoDb
-from local.faults.world import Outage, World
+from local.faults.world import World
 
 SOURCE = "https://example.com/lecture.mp4"
-NO_KEY = "VideoDB has no idempotency key"
+EVERYBODY = ("worker", "callback", "sweep", "cancel", "retry", "purge")
+OF_VIDEODB = "VideoDB has no idempotency key"
+OF_TASKS = "TwelveLabs' tasks have no idempotency key"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +24,16 @@ class Scenario:
     """Sets up platforms and people."""
     deaf: bool = False
     """Whether no callback arrives."""
-    outages: Sequence[Outage] = ()
     may_be: Sequence[str] = ()
     """Ends of the job that are as good as the one without a fault."""
     fewer_ends: bool = False
     """Whether an end may be taken back before it was announced."""
     pairs: int = 0
     """In how many runs two things go wrong."""
+    storms: int = 0
+    """In how many runs much goes wrong."""
+    outages: bool = False
+    """Whether services are away for long."""
     actors: Sequence[str] = ()
     """Who comes between the calls of others."""
     threes: int = 0
@@ -33,55 +42,219 @@ class Scenario:
     """Why work may be submitted twice, where its platform documents no way to prevent it."""
 
 
-def _videodb(world: World, **script: Sequence[str]) -> None:
-    world.platforms["videodb"] = VideoDb(world, script=script)
-    people.start(world, {"provider": "videodb", "source": SOURCE})
+def _videodb(world: World, *, ends: bool = True, notify: bool = False, **script: Sequence[str]) -> None:
+    world.platforms["videodb"] = VideoDb(world, script=script, ends=ends)
+    url = {"notify_url": "https://receiver.example.com/jobs"} if notify else {}
+    people.start(world, {"provider": "videodb", "source": SOURCE, **url})
 
 
-def _plan(world: World) -> None:
-    _videodb(world)
+def _twelvelabs(world: World, plan: str, **script: Sequence[str]) -> None:
+    world.platforms["twelvelabs"] = TwelveLabs(world, script=script)
+    people.start(
+        world, {"provider": "twelvelabs", "plan": plan, "source": SOURCE, "options": {"index_id": "index-1"}}
+    )
 
 
-def _person_retries(world: World) -> None:
-    people.retry_what_fails(world)
-    _videodb(world, index_scenes=["Scene index failed."])
+def _apivideo(world: World, *, failing: Sequence[Sequence[str]] = ()) -> None:
+    world.platforms["apivideo"] = ApiVideo(world, failing=failing)
+    people.start(world, {"provider": "apivideo", "source": SOURCE})
 
 
-def _fails(world: World) -> None:
-    _videodb(world, upload=["Download failed."])
+def _apsaravideo(world: World, *script: str) -> None:
+    world.platforms["apsaravideo"] = ApsaraVideo(world, script=script)
+    people.start(world, {"provider": "apsaravideo", "source": SOURCE})
 
 
-def _silence(world: World) -> None:
-    world.platforms["videodb"] = VideoDb(world, ends=False)
-    people.start(world, {"provider": "videodb", "source": SOURCE})
+def _flaky(begin: Callable[[World], None]) -> Callable[[World], None]:
+    """The platform answers its first submission with 503."""
+
+    def begins(world: World) -> None:
+        begin(world)
+        world.flaky = dict.fromkeys(world.platforms, 1)
+
+    return begins
 
 
-EVERYBODY = ("worker", "callback", "sweep", "cancel", "retry")
+def _retried(begin: Callable[[World], None]) -> Callable[[World], None]:
+    """A person retries what fails."""
+
+    def begins(world: World) -> None:
+        people.retry_what_fails(world)
+        begin(world)
+
+    return begins
+
+
+# --- Work that was started elsewhere ---------------------------------------------------------------------------------
+
+
+def _elsewhere(world: World) -> None:
+    """Platforms do work that we have not asked for, and call us back about it."""
+    videos = world.platforms["apivideo"] = ApiVideo(world)
+    tasks = world.platforms["twelvelabs"] = TwelveLabs(world)
+    uploads = world.platforms["apsaravideo"] = ApsaraVideo(world)
+    videos.make("viElsewhere", {"title": "lecture"})
+    tasks.work_elsewhere("task-elsewhere")
+    uploads.upload("0" * 31 + "e", SOURCE)
+
+
+def _unknown(world: World) -> None:
+    """Callbacks name ids that their platforms do not know."""
+    videos = world.platforms["apivideo"] = ApiVideo(world)
+    tasks = world.platforms["twelvelabs"] = TwelveLabs(world)
+    uploads = world.platforms["apsaravideo"] = ApsaraVideo(world)
+    videos.call_back("viUnknown", "hls 240p")
+    tasks.call_back("task-unknown")
+    uploads.call_back("0" * 31 + "f")
+
+
+def _marked(world: World) -> None:
+    """Videos and uploads that our jobs do not know, but that carry our mark: they are these jobs'."""
+    _apivideo(world)
+    videos = world.platforms["apivideo"]
+
+    def makes() -> None:
+        (job_id,) = world.started.values()
+        videos.make("viMarked", {"metadata": [{"key": "video_jobs_job", "value": job_id}]})
+
+    world.at(20, makes)
+
 
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
-        Scenario(name="videodb", begin=_plan, twice=NO_KEY, pairs=1000, actors=EVERYBODY, threes=1000),
+        Scenario(
+            name="videodb",
+            begin=partial(_videodb, notify=True),
+            twice=OF_VIDEODB,
+            pairs=1000,
+            storms=400,
+            outages=True,
+            actors=EVERYBODY,
+            threes=1000,
+        ),
         Scenario(
             name="videodb: a step fails",
-            begin=_fails,
-            twice=NO_KEY,
+            begin=partial(_videodb, upload=["Download failed."]),
+            twice=OF_VIDEODB,
             pairs=200,
             actors=EVERYBODY,
             threes=500,
-            may_be=["succeeded"],
+            may_be=["succeeded"],  # what was submitted once more
             fewer_ends=True,
         ),
         Scenario(
             name="videodb: a person retries",
-            begin=_person_retries,
-            twice=NO_KEY,
+            begin=_retried(partial(_videodb, index_scenes=["Scene index failed."])),
+            twice=OF_VIDEODB,
             pairs=500,
+            outages=True,
             actors=EVERYBODY,
             threes=500,
             fewer_ends=True,
         ),
-        Scenario(name="videodb: no callback arrives", begin=_plan, deaf=True, twice=NO_KEY, pairs=500),
-        Scenario(name="videodb: it never ends", begin=_silence, twice=NO_KEY),
+        Scenario(name="videodb: its first answer is 503", begin=_flaky(_videodb), twice=OF_VIDEODB, pairs=200),
+        Scenario(name="videodb: no callback arrives", begin=_videodb, deaf=True, twice=OF_VIDEODB, pairs=300),
+        Scenario(name="videodb: it never ends", begin=partial(_videodb, ends=False), twice=OF_VIDEODB),
+        Scenario(
+            name="twelvelabs: assets",
+            begin=partial(_twelvelabs, plan="asset"),
+            pairs=500,
+            storms=200,
+            outages=True,
+            actors=("worker", "sweep", "cancel", "retry", "purge"),
+            threes=500,
+        ),
+        Scenario(
+            name="twelvelabs: an index fails, a person retries",
+            begin=_retried(partial(_twelvelabs, plan="asset", indexed_asset=["indexing_failed"])),
+            fewer_ends=True,
+            pairs=200,
+        ),
+        Scenario(
+            name="twelvelabs: its first answer is 503", begin=_flaky(partial(_twelvelabs, plan="asset")), pairs=100
+        ),
+        Scenario(
+            name="twelvelabs: tasks",
+            begin=partial(_twelvelabs, plan="task"),
+            twice=OF_TASKS,
+            pairs=500,
+            storms=200,
+            outages=True,
+            actors=EVERYBODY,
+            threes=500,
+        ),
+        Scenario(
+            name="twelvelabs: a task fails, a person retries",
+            begin=_retried(partial(_twelvelabs, plan="task", task=["video_duration_too_short"])),
+            twice=OF_TASKS,
+            fewer_ends=True,
+            pairs=200,
+            actors=EVERYBODY,
+        ),
+        Scenario(
+            name="twelvelabs: no callback arrives",
+            begin=partial(_twelvelabs, plan="task"),
+            twice=OF_TASKS,
+            deaf=True,
+            pairs=100,
+        ),
+        Scenario(
+            name="apivideo",
+            begin=_apivideo,
+            pairs=500,
+            storms=200,
+            outages=True,
+            actors=EVERYBODY,
+            threes=500,
+        ),
+        Scenario(name="apivideo: its first answer is 503", begin=_flaky(_apivideo), pairs=200, actors=EVERYBODY),
+        Scenario(name="apivideo: a rendition fails", begin=partial(_apivideo, failing=[["hls 360p"]]), pairs=200),
+        Scenario(name="apivideo: no callback arrives", begin=_apivideo, deaf=True, pairs=100),
+        Scenario(
+            name="apsaravideo",
+            begin=_apsaravideo,
+            pairs=500,
+            storms=200,
+            outages=True,
+            actors=EVERYBODY,
+            threes=500,
+        ),
+        Scenario(
+            name="apsaravideo: it fails, a person retries",
+            begin=_retried(lambda world: _apsaravideo(world, "failed")),
+            fewer_ends=True,
+            pairs=200,
+            actors=EVERYBODY,
+        ),
+        Scenario(
+            name="apsaravideo: a failure is taken back",
+            begin=lambda world: _apsaravideo(world, TAKEN_BACK),
+            fewer_ends=True,
+            pairs=500,
+            outages=True,
+            actors=("worker", "callback", "sweep", "purge"),
+            threes=500,
+        ),
+        Scenario(name="apsaravideo: its first answer is 503", begin=_flaky(_apsaravideo), pairs=200, actors=EVERYBODY),
+        Scenario(name="apsaravideo: no callback arrives", begin=_apsaravideo, deaf=True, pairs=100),
+        Scenario(
+            name="adopted: work of others",
+            begin=_elsewhere,
+            pairs=500,
+            storms=100,
+            outages=True,
+            actors=("worker", "callback", "sweep"),
+            threes=300,
+        ),
+        Scenario(name="adopted: unknown to its platform", begin=_unknown, pairs=300, actors=("worker", "sweep")),
+        Scenario(
+            name="adopted: our own mark",
+            begin=_marked,
+            pairs=500,
+            outages=True,
+            actors=("worker", "callback", "sweep"),
+            threes=300,
+        ),
     )
 }

@@ -178,6 +178,11 @@ class Expected:
         )
 
 
+    def with_attempts_used_up(self) -> "Expected":
+        """The same where so many workers were stopped that a step's attempts may be used up."""
+        return replace(self, may_be=(*self.may_be, "failed (broke_off)", "failed (platform_unavailable)"), more=0)
+
+
 def broken(found: Outcome, expected: Expected) -> dict[Broken, list[str]]:
     """What was promised and not kept, in words."""
     reasons: dict[Broken, list[str]] = {one: [] for one in Broken}

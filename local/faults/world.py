@@ -61,6 +61,21 @@ class Outage:
     begins: float
     ends: float
 
+    @property
+    def hours(self) -> float:
+        return (self.ends - self.begins) / 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storm:
+    """A part of all calls goes wrong, for some hours."""
+
+    seed: int
+    part: float
+    seconds: float
+    faults: tuple[Fault, ...]
+    kinds: tuple[Kind, ...] = (Kind.AWS,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
@@ -83,6 +98,7 @@ class World:
     outages: Sequence[Outage] = ()
     deaf: bool = False
     """Whether no callback arrives."""
+    storm: "Storm | None" = None
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -107,6 +123,9 @@ class World:
         self._until: list[float] = [float("inf")]
         self._swept_at = START
         self._ids = random.Random(self.seed)
+        self._chance = random.Random(f"{self.storm.seed if self.storm else 0} storm")
+        self.flaky: dict[str, int] = {}
+        """How many of a platform's next submissions are answered 503."""
         self._deployed = deployment()
         self.queues = self._deployed.queues()
         table = Table(name=TABLE, indexes=self._deployed.indexes)
@@ -136,12 +155,30 @@ class World:
             self.between[number]()
         if self.clock.now > self._until[-1]:
             raise Crashed  # Lambda does not wait for longer
-        return self.faults.get(number) or self._outage(name)
+        return self.faults.get(number) or self._outage(name) or self._flake(kind, name) or self._storm(kind)
 
     def _outage(self, name: str) -> Fault | None:
         since = (self.clock.now - START) / 1000
         away = any(one.begins <= since < one.ends and name.startswith(one.service) for one in self.outages)
         return Fault.UNAVAILABLE if away else None
+
+    def _flake(self, kind: Kind, name: str) -> Fault | None:
+        """A platform's first answers may be that it is unavailable."""
+        platform = name.split()[0]
+        if kind != Kind.PLATFORM or not self.flaky.get(platform) or " GET " in name or "GetURL" in name:
+            return None
+        self.flaky[platform] -= 1
+        return Fault.UNAVAILABLE
+
+    def _storm(self, kind: Kind) -> Fault | None:
+        """Much goes wrong at once, for some hours, by chance."""
+        point = self.points[-1]
+        if self.storm is None or kind not in self.storm.kinds or self.clock.now - START > self.storm.seconds * 1000:
+            return None
+        if self._chance.random() >= self.storm.part:
+            return None
+        found = [fault for fault in point.faults if fault in self.storm.faults]
+        return self._chance.choice(found) if found else None
 
     # --- Functions ---
 
@@ -358,14 +395,14 @@ class World:
     @contextmanager
     def at_rest(self) -> Iterator[None]:
         """Within it nothing goes wrong, and no call is noted."""
-        kept = self.points, self.faults, self.outages, self.between
-        self.points, self.faults, self.outages, self.between = [], {}, (), {}
+        kept = self.points, self.faults, self.outages, self.between, self.storm
+        self.points, self.faults, self.outages, self.between, self.storm = [], {}, (), {}, None
         variables = dict(os.environ)
         os.environ.update(self._deployed.functions["api"].environment)
         try:
             yield
         finally:
-            self.points, self.faults, self.outages, self.between = kept
+            self.points, self.faults, self.outages, self.between, self.storm = kept
             os.environ.clear()
             os.environ.update(variables)
 
