@@ -43,20 +43,20 @@ invoke: $(READY) ## run one function in Docker, against `make local`: EVENT=vide
 
 # STACK names a stack in AWS; without it the local one is meant while it is up
 watch: $(READY) ## show how a batch comes along, until it has ended: BATCH=<batch_id> [STACK=video-jobs, in AWS]
-	@$(RUN) -m local.watch --batch '$(BATCH)' $(if $(STACK),--stack '$(STACK)') || \
+	@$(RUN) -m ops.watch --batch '$(BATCH)' $(if $(STACK),--stack '$(STACK)') || \
 		{ status=$$?; test $$status -eq 1 || exit $$status; } # that jobs have failed is told, and is no error of make's
 
 invoke-env: $(READY) ## write what `sam local invoke` needs, and print the lines to type [EVENT=videodb/upload/video_success]
 	@$(RUN) -m local.invoke --write-env --event '$(EVENT)'
 
-redrive: $(READY) ## move dead letters back to their queue: QUEUE=VideoDbSteps [STACK=video-jobs, in AWS]
-	@$(RUN) -m local.redrive --queue '$(QUEUE)' $(if $(STACK),--stack '$(STACK)')
+redrive: $(READY) ## move dead letters back to their queue: QUEUE=Inbox [STACK=video-jobs, in AWS]
+	@$(RUN) -m ops.redrive --queue '$(QUEUE)' $(if $(STACK),--stack '$(STACK)')
 
 callback-url: $(READY) ## sign a URL for work of your own: CALLBACK=videodb/upload JOB=any-id [STACK=video-jobs, in AWS]
-	@$(RUN) -m local.callback_url --callback '$(CALLBACK)' --job '$(JOB)' $(if $(STACK),--stack '$(STACK)')
+	@$(RUN) -m ops.callback_url --callback '$(CALLBACK)' --job '$(JOB)' $(if $(STACK),--stack '$(STACK)')
 
 webhooks: $(READY) ## connect a platform: PLATFORM=apivideo|apsaravideo|twelvelabs [ACTION=create|delete|set STACK=video-jobs, in AWS]
-	@$(RUN) -m local.webhooks --platform '$(PLATFORM)' --action '$(ACTION)' --stack '$(STACK)' --events '$(EVENTS)' \
+	@$(RUN) -m ops.webhooks --platform '$(PLATFORM)' --action '$(ACTION)' --stack '$(STACK)' --events '$(EVENTS)' \
 		--mns '$(MNS)' --endpoint '$(ENDPOINT)' --force '$(FORCE)'
 
 test: $(READY) ## run all tests, and say which branches of the functions' code they leave out
@@ -109,7 +109,7 @@ clean: ## remove what builds, runs and tests left behind, but not what setup ins
 	@test ! -d .local || find .local -mindepth 1 -maxdepth 1 ! -name dynamodb ! -name 'build*' ! -name cache ! -name run \
 		! -name '*.lock' -exec rm -rf {} +
 	rm -rf .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage.json
-	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find functions layers local ops tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml layers/shared/requirements.txt $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready
 	@echo 'Installing into $(VENV) ...'

@@ -10,7 +10,7 @@ from local.commands import StackError
 from local.platforms.simulated import SimulatedPlatforms
 from local.samples import SAMPLE_API_KEY
 from local.stack import LocalStack
-from local.webhooks.secret import Secret
+from ops.webhooks.secret import Secret
 
 PORT = 4566
 TO_PASTE = "To paste into another terminal:"

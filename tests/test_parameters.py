@@ -16,7 +16,7 @@ BOUNDARY = "arn:aws:iam::123456789012:policy/teams/boundary"
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1234abcd-12ab-34cd-56ef-1234567890ab"
 RESTORED = "arn:aws:dynamodb:eu-west-1:123456789012:table/jobs-restored"
 LOCAL = {"AwsEndpointUrl": "http://127.0.0.1:4566"}
-ONLY_LOCAL = ["AwsEndpointUrl", "NotifyAllowPrivate"]
+ONLY_LOCAL = ["AwsEndpointUrl", "NotifyAllowPrivate", "UnclaimedWaits"]
 
 
 def of_type(kind: str, **parameters: str | int) -> dict[str, Any]:
@@ -104,6 +104,7 @@ GOOD: dict[str, list[str | int]] = {
     "PermissionsBoundaryArn": ["", BOUNDARY, "arn:aws:iam::aws:policy/PowerUserAccess"],
     "RestoredTableArn": ["", RESTORED],
     "AwsEndpointUrl": ["", "http://127.0.0.1:4566", "http://localhost:4566"],
+    "UnclaimedWaits": ["5,30,120", "1"],
     "ApiReservedConcurrency": [0, 5],
 }
 BAD: dict[str, list[str | int]] = {
@@ -135,6 +136,7 @@ BAD: dict[str, list[str | int]] = {
     "PermissionsBoundaryArn": ["boundary", "arn:aws:iam::123456789012:role/boundary"],
     "RestoredTableArn": ["jobs-restored", RESTORED + "/index/due"],
     "AwsEndpointUrl": ["https://dynamodb.eu-west-1.amazonaws.com", "http://aws.example.com"],
+    "UnclaimedWaits": ["", "5, 30", "-1", "5,"],
     "CheckIntervalSeconds": [0, 901],
     "VideoDbConcurrency": [1, 1001],
     "WorkerMemory": [128, 10241],
@@ -213,7 +215,7 @@ def test_the_console_shows_every_parameter_once_in_the_order_in_which_the_guide_
 
 
 def test_what_only_a_stack_on_one_machine_needs_is_asked_last_and_says_so() -> None:
-    assert list(PARAMETERS)[-2:] == ONLY_LOCAL
+    assert list(PARAMETERS)[-len(ONLY_LOCAL) :] == ONLY_LOCAL
     for name in ONLY_LOCAL:
         assert PARAMETERS[name]["Description"].startswith("Leave ")
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from video_jobs import queues
+from video_jobs.callbacks.messages import Received
 from video_jobs.api.views import JobSummary
 
 from local import redrive

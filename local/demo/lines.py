@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from textwrap import shorten
 
 from rich.console import Console
-from video_jobs.jobs import StepStatus
+from video_jobs.jobs.model import StepStatus
 
 from local.demo.report import duration
 from local.demo.scenarios import PLATFORMS, platform_of

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from video_jobs.api.views import JobView
-from video_jobs.jobs import StepStatus
+from video_jobs.jobs.model import StepStatus
 
 from local.commands import LOGS
 from local.demo import logs

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from video_jobs.jobs import JobStatus, StepStatus
+from video_jobs.jobs.model import JobStatus, StepStatus
 
 type Provider = Literal["videodb", "twelvelabs", "apivideo", "apsaravideo"]
 

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from itertools import chain
 
 import urllib3
-from video_jobs import tokens
+from video_jobs.callbacks import tokens
 
 from local.demo.elsewhere import Elsewhere
 from local.demo.jobs_api import RETRY, ApiError
@@ -24,7 +24,7 @@ from local.platforms.twelvelabs import webhooks as twelvelabs
 from local.platforms.videodb import payloads as videodb
 from local.samples import SAMPLE_SECRETS, SIGNERS
 from local.stack import LocalStack
-from local.webhooks import deployment
+from ops.webhooks import deployment
 
 TIMEOUT_SECONDS = 60  # it may be the first that its function ever hears, on a slow machine
 TOO_OLD_SECONDS = 3600

@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 from video_jobs.api.views import StepView
-from video_jobs.jobs import StepStatus
+from video_jobs.jobs.model import StepStatus
 
 from local.demo.report import BAD, GOOD, NAME_COLUMNS, PLATFORM_COLUMNS, duration, marks
 from local.demo.scenario import Platform

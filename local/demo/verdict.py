@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from video_jobs.api.views import EventView, JobSummary, JobView
-from video_jobs.jobs import StepStatus
+from video_jobs.jobs.model import StepStatus
 
 from local.demo.elsewhere import Asked
 from local.demo.scenario import Provider, Scenario

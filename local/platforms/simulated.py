@@ -10,7 +10,7 @@ from local.platforms.apsaravideo import SimulatedApsaraVideo
 from local.platforms.twelvelabs import SimulatedTwelveLabs
 from local.platforms.videodb import SimulatedVideoDb
 from local.stack import LocalStack
-from local.webhooks import apivideo, apsaravideo, deployment, twelvelabs
+from ops.webhooks import apivideo, apsaravideo, deployment, twelvelabs
 
 WEBHOOK_SECRET = "whs_simulated"  # noqa: S105 - as public as all of this
 NO_LIMIT = Rates(uploads=10**6, writes=10**6, reads=10**6)

@@ -26,9 +26,6 @@ from video_jobs.store import adoptions, events, jobs, media
 from video_jobs.store.events import Event
 from video_jobs.store.table import ConflictError
 
-UNCLAIMED_WAITS = (5, 30, 120)
-"""Seconds until a callback comes again whose id no job has yet: our own submit may be on its way, and the last wait is
-longer than a worker's lease."""
 _ADOPTED_IDS = uuid.UUID("8a2f4b7e-2c55-4b0e-9f0a-3d9f6a1c7e42")
 
 logger = logs.logger()
@@ -102,8 +99,9 @@ def _apply_hint(callback: Callback[Any], received: Received, hint: Hint, tries: 
         events.archive(event)
         if [job_id for job_id in followers if _changed(job_id, partial(_hinted, hint=hint))]:
             return
-    if tries <= len(UNCLAIMED_WAITS):
-        raise ComesAgainError("unclaimed", delay=UNCLAIMED_WAITS[tries - 1])
+    waits = _unclaimed_waits()
+    if tries <= len(waits):
+        raise ComesAgainError("unclaimed", delay=waits[tries - 1])
     events.archive(event)
     if not adoptions.is_allowed(received.proof.signature):
         logger.warning("adoption_limit")
@@ -113,6 +111,11 @@ def _apply_hint(callback: Callback[Any], received: Received, hint: Hint, tries: 
     job = transitions.adopted_by_hint(job_id, callback.provider, hint, now=clock.now(), deadline_in=deadline)
     media.link(job, job.refs)
     _adopt(job)
+
+
+def _unclaimed_waits() -> list[int]:
+    """Seconds until a callback comes again whose id no job has yet: our own submit may be on its way."""
+    return [int(wait) for wait in settings.setting("UNCLAIMED_WAITS").split(",")]
 
 
 def _hinted(job: Job, *, hint: Hint) -> Job | None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import target
 from local.commands import StackError
+from ops import target
 
 SUFFIX = "DeadLettersQueue"  # of the template's outputs; beside each is the one of the queue itself
 BATCH = 10

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local.commands import StackError
-from local.webhooks.deployment import Deployment
+from ops.webhooks.deployment import Deployment
 
 UPLOAD_BY_URL_COMPLETE = "UploadByURLComplete"
 ALL = "ALL"

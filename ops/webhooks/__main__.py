@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.commands import StackError
-from local.webhooks import apivideo, apsaravideo, deployment, twelvelabs
-from local.webhooks.deployment import Deployment
+from ops.webhooks import apivideo, apsaravideo, deployment, twelvelabs
+from ops.webhooks.deployment import Deployment
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,7 +1,7 @@
 """The secret of TwelveLabs' webhook. The webhook itself is made in TwelveLabs' dashboard: there is no API for it."""
 
 from local.commands import StackError
-from local.webhooks.deployment import Deployment
+from ops.webhooks.deployment import Deployment
 
 DASHBOARD = "https://playground.twelvelabs.io/dashboard/integrations/webhooks"
 CURRENT, PREVIOUS = "webhook", "webhook_previous"

@@ -12,7 +12,7 @@ import urllib3
 from pydantic import BaseModel, Field, ValidationError
 
 from local.commands import StackError
-from local.webhooks.deployment import Deployment
+from ops.webhooks.deployment import Deployment
 
 EVENTS = (
     "live-stream.broadcast.started",

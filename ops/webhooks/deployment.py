@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local import target
 from local.commands import StackError
-from local.webhooks.secret import Secret
+from ops import target
+from ops.webhooks.secret import Secret
 
 OLD = "it was deployed from a version that does not know this platform."
 

@@ -6,10 +6,11 @@ import re
 import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
-from video_jobs import tokens
+from video_jobs.callbacks import tokens
 
-from local import target, template
+from local import template
 from local.commands import StackError
+from ops import target
 
 
 def main() -> None:

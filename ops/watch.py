@@ -24,10 +24,10 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.table import Column
 from rich.text import Text
 from video_jobs.api.views import BatchView
-from video_jobs.batches import BatchStatus
+from video_jobs.jobs.batches import BatchStatus
 
-from local import target
 from local.commands import StackError
+from ops import target
 
 ALL_WELL, SOME_NOT, NOT_ASKED, INTERRUPTED = 0, 1, 2, 130
 WAIT_SECONDS = 20
