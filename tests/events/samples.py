@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from local.samples import SAMPLE_BASE_URL, SIGNERS
 from tests.cloudformation import ROOT
 from tests.stack import CALLBACK_KEY, signed_query
 
@@ -18,12 +19,12 @@ class Row:
 
     certainty: str = ""
     end: str = ""
-    """What the sample does: succeeded or failed, where it ends its step; told or ignored, where it ends nothing."""
+    """What the sample does: succeeded or failed, where it ends its step; hint or ignored, where it ends nothing."""
     detail: str | None = None
     """The reference of a step that succeeded, if it has one; the error's code of one that failed; the platform's id
-    that something is told of."""
+    that a hint is about."""
     part: str | None = None
-    """Of what it tells, and which word."""
+    """Of what in the step, and which word."""
     word: str | None = None
 
 
@@ -52,7 +53,7 @@ def rows() -> dict[str, Row]:
         if len(cells) < 4:
             found[name[1]] = Row()
             continue
-        end = re.fullmatch(r"(succeeded|failed|ignored|told)(?:: `(\S+)`)?(?: `([^`]+)` `([^`]+)`)?", cells[3])
+        end = re.fullmatch(r"(succeeded|failed|ignored|hint)(?:: `(\S+)`)?(?: `([^`]+)` `([^`]+)`)?", cells[3])
         assert end, f"{name[1]}: {cells[3]} is nothing that a callback does"
         found[name[1]] = Row(certainty=cells[2], end=end[1], detail=end[2], part=end[3], word=end[4])
     return found
@@ -74,13 +75,34 @@ def callback_of(sample: str) -> str:
 ONE_OF_EACH_CALLBACK = list({callback_of(sample): sample for sample in reversed(CALLBACK_SAMPLES)}.values())
 """For what does not depend on the body."""
 ONE_OF_EACH_SIGNED = list(
-    {callback_of(name): name for name in reversed(SIGNED_SAMPLES) if ROWS.get(name, Row()).end == "told"}.values()
+    {callback_of(name): name for name in reversed(SIGNED_SAMPLES) if ROWS.get(name, Row()).end == "hint"}.values()
 )
+
+
+ONE_OF_EACH = [*ONE_OF_EACH_CALLBACK, *ONE_OF_EACH_SIGNED]
 
 
 def signed(sample: str, *, job: str = "job-1", attempt: int = 1, key: str = CALLBACK_KEY, **changes: Any) -> Any:
     """A callback's sample, as it comes for this attempt at this job."""
     return read(sample) | {"rawQueryString": signed_query(callback_of(sample), job, attempt, key=key)} | changes
+
+
+def is_signed(sample: str) -> bool:
+    """Whether its platform signs; else a token in its URL proves it."""
+    return sample in SIGNED_SAMPLES
+
+
+def proven(sample: str, *, said: bytes | str | None = None, job: str = "job-1", attempt: int = 1) -> dict[str, Any]:
+    """A sample as it comes, with a proof that holds, or another body in its place."""
+    event = read(sample)
+    if said is not None:
+        data = said.encode() if isinstance(said, str) else said
+        event |= {"body": base64.b64encode(data).decode(), "isBase64Encoded": True}
+    if not is_signed(sample):
+        return event | {"rawQueryString": signed_query(callback_of(sample), job, attempt, key=CALLBACK_KEY)}
+    url = f"{SAMPLE_BASE_URL}/callbacks/{callback_of(sample).replace('_', '-')}"
+    moment = event["requestContext"]["timeEpoch"] // 1000
+    return event | {"headers": event["headers"] | SIGNERS[sample.split("/")[0]](body(event), moment, url)}
 
 
 def body(event: dict[str, Any]) -> bytes:
