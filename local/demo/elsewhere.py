@@ -31,7 +31,6 @@ class Asked:
 
     path: str
     fields: Mapping[str, Any]
-    idempotency_key: str | None = None
 
     @property
     def source(self) -> str | None:
@@ -68,8 +67,7 @@ class Elsewhere:
                 return [Asked(path=r.path, fields=r.body) for r in found]
             case "twelvelabs":
                 posts = [r for r in self._platforms.twelvelabs.requests if r.method == "POST"]
-                key = "idempotency-key"
-                return [Asked(path=r.path, fields=r.body, idempotency_key=r.headers.get(key)) for r in posts]
+                return [Asked(path=r.path, fields=r.body) for r in posts]
             case "apivideo":
                 created = [r for r in self._platforms.apivideo.requests if r.method == "POST"]
                 return [Asked(path=r.path, fields=r.body) for r in created]
@@ -96,9 +94,10 @@ class Elsewhere:
                 return len(found["URLUploadInfoList"])
 
     def _assets(self, url: str) -> int:
-        """One for every Idempotency-Key: TwelveLabs has no list of its assets."""
-        asked = [one for one in self.asked("twelvelabs") if one.path.endswith("/assets") and one.source == url]
-        return len({one.idempotency_key or id(one) for one in asked})
+        """Those of the same file's name, as far as a page of the list has them."""
+        name = PurePosixPath(urlsplit(url).path).name
+        found = self._twelvelabs("GET", f"/assets?{urlencode({'page_limit': '50', 'filename': name})}")
+        return sum(one["filename"] == name for one in found["data"])
 
     def _indexed_assets(self, url: str) -> int:
         """Those of the same file's name."""

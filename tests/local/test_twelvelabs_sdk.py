@@ -495,10 +495,7 @@ def test_the_sdk_waits_as_long_as_it_is_told_and_tries_again(client: TwelveLabs)
     assert time.monotonic() - began >= 1
 
 
-def test_an_idempotency_key_makes_one_thing(client: TwelveLabs) -> None:
-    once = {"additional_headers": {"Idempotency-Key": "job-1:asset"}}
-    made = {
-        client.assets.create(method="url", url=url("talk.mp4"), request_options=once).id  # type: ignore[arg-type]
-        for _ in range(3)
-    }
-    assert len(made) == 1
+def test_assets_can_be_listed_by_their_name(client: TwelveLabs) -> None:
+    made = [client.assets.create(method="url", url=url(file)).id for file in ("talk.mp4", "lecture.mp4")]
+
+    assert [asset.id for asset in client.assets.list(filename="lectur", page_limit=50)] == made[1:]

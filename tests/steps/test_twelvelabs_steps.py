@@ -122,6 +122,7 @@ def test_a_job_keeps_for_each_of_its_steps_what_was_asked_for_and_where_it_is_in
         {"media_id": "a-1", "source": LECTURE},
         {"plan": "embed"},
         {"options": {"index_id": INDEX, "asset": {"user_metadata": {"list": [1]}}}},
+        {"options": {"index_id": INDEX, "asset": {"user_metadata": {"video_jobs_submission": "x"}}}},
         {"options": {"index_id": INDEX, "asset": {"user_metadata": {"number": float("nan")}}}},
     ],
 )
@@ -207,7 +208,7 @@ def script(secretsmanager: SecretsManager, monkeypatch: pytest.MonkeyPatch) -> S
 ACCEPTED = {"_id": "id-1", "video_id": "video-1"}
 
 
-def test_an_asset_is_asked_for_with_a_form_and_a_key_of_its_own(script: Script) -> None:
+def test_an_asset_is_asked_for_with_a_form_and_a_mark_of_ours(script: Script) -> None:
     script.answer(201, {"_id": "id-1", "status": "processing"})
 
     accepted = submit("asset")
@@ -215,13 +216,13 @@ def test_an_asset_is_asked_for_with_a_form_and_a_key_of_its_own(script: Script) 
     (asked,) = script.asked
     assert accepted == Submitted(platform_job_id="id-1", platform_status="processing")
     assert (asked.method, asked.path, asked.body) == ("POST", "/assets", None)
-    assert asked.fields == {"method": "url", "url": LECTURE}
+    mark = {"video_jobs_submission": job_of("asset").submission_key("asset")}
+    assert asked.fields == {"method": "url", "url": LECTURE, "user_metadata": json.dumps(mark)}
     assert asked.headers["x-api-key"] == SECRET["api_key"]
-    assert asked.headers["idempotency-key"] == job_of("asset").submission_key("asset")
     assert "content-type" not in asked.headers  # the form's, with its boundary
 
 
-def test_an_index_is_asked_to_take_the_asset_with_json_and_a_key_of_its_own(script: Script) -> None:
+def test_an_index_is_asked_to_take_the_asset_with_json(script: Script) -> None:
     script.answer(201, ACCEPTED)
 
     accepted = submit("indexed_asset")
@@ -230,9 +231,7 @@ def test_an_index_is_asked_to_take_the_asset_with_json_and_a_key_of_its_own(scri
     assert accepted == Submitted(platform_job_id="id-1", refs=("id-1",))
     assert (asked.method, asked.path) == ("POST", f"/indexes/{INDEX}/indexed-assets")
     assert (asked.body, asked.fields) == ({"asset_id": "asset-1"}, None)
-    key = job_of("indexed_asset").submission_key("indexed_asset")
-    assert (asked.headers["idempotency-key"], asked.headers["content-type"]) == (key, "application/json")
-    assert key != job_of("asset").submission_key("asset")
+    assert asked.headers["content-type"] == "application/json"
 
 
 def test_an_asset_that_was_there_before_is_indexed_by_its_own_id(script: Script) -> None:
@@ -253,7 +252,6 @@ def test_a_task_is_asked_for_with_a_form(script: Script) -> None:
     assert accepted == Submitted(platform_job_id="id-1", refs=("id-1",), result=result)
     assert (asked.method, asked.path, asked.body) == ("POST", "/tasks", None)
     assert asked.fields == {"index_id": INDEX, "video_url": LECTURE}
-    assert "idempotency-key" not in asked.headers
 
 
 METADATA = {"title": "Vorlesung “1”", "week": 7, "live": True}
@@ -290,6 +288,7 @@ def test_what_the_caller_asks_for_is_passed_on(
     got = dict(asked.body or asked.fields or {})
     if asked.fields:  # a form has it as text
         got["user_metadata"] = json.loads(got["user_metadata"])
+        got["user_metadata"].pop("video_jobs_submission", None)
     assert {name: got[name] for name in sent} == sent
 
 
@@ -304,8 +303,10 @@ def test_the_simulated_platform_takes_what_is_asked(twelvelabs: SimulatedTwelveL
     assert job.status == JobStatus.SUCCEEDED
     bodies = [request.body for request in twelvelabs.requests if request.method == "POST"]
     assert bodies[0]["video_url" if step == "task" else "url"] == source
-    (said,) = [body["user_metadata"] for body in bodies if "user_metadata" in body]
-    assert (json.loads(said) if isinstance(said, str) else said) == METADATA
+    found = [body["user_metadata"] for body in bodies if "user_metadata" in body]
+    metadata = [json.loads(said) if isinstance(said, str) else said for said in found]
+    theirs = [{name: value for name, value in said.items() if name != "video_jobs_submission"} for said in metadata]
+    assert [said for said in theirs if said] == [METADATA]
 
 
 @pytest.mark.parametrize("step", MODULES)
@@ -315,6 +316,65 @@ def test_an_answer_that_names_nothing_is_asked_for_again(script: Script, step: s
 
     with pytest.raises(TransientError, match="does not say"):
         submit(step)
+
+
+# --- What is asked for twice -----------------------------------------------------------------------------------------
+
+
+def second_try(step: str, **changes: Any) -> Submitted:
+    job = job_of(step)
+    tried = job.steps[step].model_copy(update={"attempt": 2})
+    job = job.model_copy(update={"steps": job.steps | {step: tried}, **changes})
+    answer: Submitted = MODULES[step].submit(TwelveLabs(), job, callback_url="")
+    return answer
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        [],
+        [{"_id": "asset-1", "filename": "lecture.mp4"}],
+        [{"_id": "asset-1", "user_metadata": None}],
+        [{"_id": "asset-1", "user_metadata": {"video_jobs_submission": "another"}}],
+        [None, "asset-1"],
+        None,
+    ],
+)
+def test_a_second_try_makes_the_asset_that_the_first_has_not_made(script: Script, listed: Any) -> None:
+    script.answer(200, {"data": listed})
+    script.answer(201, {"_id": "asset-2"})
+
+    assert second_try("asset").platform_job_id == "asset-2"
+    assert [(asked.method, asked.path) for asked in script.asked] == [
+        ("GET", "/assets?page_limit=50&filename=lecture.mp4"),
+        ("POST", "/assets"),
+    ]
+
+
+def test_a_second_try_finds_the_asset_by_our_mark(script: Script) -> None:
+    mark = {"video_jobs_submission": job_of("asset").submission_key("asset"), "course": "biology"}
+    script.answer(
+        200, {"data": [{"_id": "asset-7"}, {"_id": "asset-8", "user_metadata": mark, "status": "processing"}]}
+    )
+
+    assert second_try("asset") == Submitted(platform_job_id="asset-8", platform_status="processing")
+    assert len(script.asked) == 1
+
+
+def test_a_second_try_finds_the_asset_in_its_index_but_not_what_has_failed(script: Script) -> None:
+    indexed = [("ia-1", INDEX), ("ia-2", "another"), ("ia-3", INDEX)]
+    script.answer(200, {"data": [{"_id": name, "index": {"_id": index, "name": "x"}} for name, index in indexed]})
+
+    assert second_try("indexed_asset", refs=("asset-1", "ia-1")).platform_job_id == "ia-3"
+    assert [asked.path for asked in script.asked] == ["/assets/asset-1/indexed-assets?page_limit=50"]
+
+
+@pytest.mark.parametrize("step", ["asset", "indexed_asset"])
+def test_where_nothing_can_be_looked_for_it_is_asked_for_anew(script: Script, step: str) -> None:
+    script.answer(404, {"code": "api_not_allowed"})
+    script.answer(201, {"_id": "id-2"})
+
+    assert second_try(step).platform_job_id == "id-2"
 
 
 # --- What the answers of polls mean ----------------------------------------------------------------------------------
@@ -788,7 +848,7 @@ def test_a_task_ends_by_polls_alone(twelvelabs: SimulatedTwelveLabs) -> None:
 
 
 def test_an_asset_that_is_there_already_is_indexed(twelvelabs: SimulatedTwelveLabs) -> None:
-    made = TwelveLabs().create_asset({"method": "url", "url": LECTURE}, idempotency_key="mine")["_id"]
+    made = TwelveLabs().create_asset({"method": "url", "url": LECTURE})["_id"]
     while TwelveLabs().asset(made)["status"] != "ready":
         time.sleep(0.005)
 
@@ -863,16 +923,10 @@ def test_a_lost_answer_makes_no_second_asset_and_no_second_indexed_asset(twelvel
     job = run(source="https://example.com/lost.mp4")
 
     assert (job.status, [step.attempt for step in job.steps.values()]) == (JobStatus.SUCCEEDED, [2, 2])
-    keys = [request.headers["idempotency-key"] for request in twelvelabs.requests if request.method == "POST"]
-    assert (keys[0], keys[2]) == (keys[1], keys[3])
-    assert len(set(keys)) == 2
-    made = result_of(job, "asset")["asset_id"]
-    listed = rest_call(twelvelabs, f"/assets/{made}/indexed-assets")["data"]
-    assert [one["_id"] for one in listed] == [result_of(job, "indexed_asset")["indexed_asset_id"]]
-
-
-def rest_call(twelvelabs: SimulatedTwelveLabs, path: str) -> dict[str, Any]:
-    return client._rest.call("GET", path).body
+    assert posts(twelvelabs) == ["/assets", f"/indexes/{INDEX}/indexed-assets"]
+    made, indexed = result_of(job, "asset")["asset_id"], result_of(job, "indexed_asset")["indexed_asset_id"]
+    assert [one["_id"] for one in TwelveLabs().newest_assets("lost.mp4")] == [made]
+    assert [one["_id"] for one in TwelveLabs().indexed_assets_of(made)] == [indexed]
 
 
 def test_a_lost_answer_makes_a_second_task_for_twelvelabs_knows_no_key_there(twelvelabs: SimulatedTwelveLabs) -> None:

@@ -126,7 +126,6 @@ class Account:
         self._telling = INDEXINGS if indexed_asset_events else frozenset({Step.TASK})
         self._submits: Counter[tuple[Step, str]] = Counter()
         self._accepted: Counter[tuple[Step, str]] = Counter()
-        self._made: dict[tuple[Step, str], str] = {}  # by Idempotency-Key
         self._running: set[asyncio.Task[None]] = set()
 
     def next_fault(self, step: Step, subject: str, source: Source) -> Fault | None:
@@ -138,11 +137,6 @@ class Account:
     def is_first(self, step: Step, subject: str) -> bool:
         """Whether one submit was accepted so far."""
         return self._accepted[step, subject] == 1
-
-    def made_with(self, step: Step, idempotency_key: str | None) -> str | None:
-        """The id of what an earlier submit with the same key has made, if it is still there."""
-        made = self._made.get((step, idempotency_key)) if idempotency_key else None
-        return made if made in self.assets or made in self.indexed_assets else None
 
     async def create_task(
         self, source: Source, *, index_id: str, streams: bool, user_metadata: UserMetadata | None
@@ -168,7 +162,6 @@ class Account:
         hls: bool,
         thumbnail: bool,
         user_metadata: UserMetadata | None,
-        idempotency_key: str | None,
     ) -> Asset:
         random = self._random(Step.ASSET, source.url)
         asset = Asset(
@@ -179,7 +172,6 @@ class Account:
             user_metadata=user_metadata,
         )
         self.assets[asset.work.id] = asset
-        self._remember(asset.work, idempotency_key)
         await self._start(asset.work, random)
         return asset
 
@@ -190,7 +182,6 @@ class Account:
         index_id: str,
         streams: bool,
         user_metadata: UserMetadata | None,
-        idempotency_key: str | None,
     ) -> IndexedAsset:
         random = self._random(Step.INDEXED_ASSET, asset.work.id)
         indexed = IndexedAsset(
@@ -201,7 +192,6 @@ class Account:
             user_metadata=user_metadata,
         )
         self.indexed_assets[indexed.work.id] = indexed
-        self._remember(indexed.work, idempotency_key)
         await self._start(indexed.work, random)
         return indexed
 
@@ -223,10 +213,6 @@ class Account:
         if source.behaviour.early and step in INDEXINGS:  # an asset has no callback that could be early
             pace = 0.0
         return Work(id=new_id(random), step=step, source=source, video=video, pace=pace, began=datetime.now(UTC))
-
-    def _remember(self, work: Work, idempotency_key: str | None) -> None:
-        if idempotency_key:
-            self._made[work.step, idempotency_key] = work.id
 
     async def _start(self, work: Work, random: Random) -> None:
         if work.step in work.source.behaviour.stalls:

@@ -5,10 +5,9 @@ The server's own address stands for https://api.twelvelabs.io/v1.3; the same pat
 API keys that begin with `tlk_revoked` are not known (401), every other is good, and all belong to one account. Indexes
 whose id begins with `unknown` do not exist (404); there is no call to create others, so all exist.
 
-Inferred, because no page at hand says it: that what was created is answered 201 and what was deleted 204; that a
-request with an `Idempotency-Key` that was used for the same kind of thing is answered with what the first one made;
-that an asset which is not ready cannot be indexed, and is then an invalid parameter; that unknown parameters are
-refused.
+Inferred, because no page at hand says it: that what was created is answered 201 and what was deleted 204; that an
+asset which is not ready cannot be indexed, and is then an invalid parameter; that unknown parameters are refused. An
+`Idempotency-Key` means nothing here: it is documented for analyses only.
 """
 
 import asyncio
@@ -72,6 +71,7 @@ class Api:
             Route("/tasks/{id}", self.retrieve_task),
             Route("/tasks/{id}", self.delete_task, methods=["DELETE"]),
             Route("/assets", self.create_asset, methods=["POST"]),
+            Route("/assets", self.list_assets),
             Route("/assets/{id}", self.retrieve_asset),
             Route("/assets/{id}", self.delete_asset, methods=["DELETE"]),
             Route("/assets/{id}/indexed-assets", self.list_indexed_assets_of_asset),
@@ -129,9 +129,6 @@ class Api:
         check_known(form, ASSET_FIELDS)
         source = self._source_of_asset(form)
         hls, thumbnail, user_metadata = flag(form, "enable_hls"), flag(form, "enable_thumbnail"), form_metadata(form)
-        key = request.headers.get("idempotency-key")
-        if made := self._account.made_with(Step.ASSET, key):
-            return JSONResponse(answers.created_asset(self._account.assets[made]), status_code=201)
         if answer := await self._refusal(Step.ASSET, source.url, source, request):
             return answer
         asset = await self._account.create_asset(
@@ -141,9 +138,14 @@ class Api:
             hls=hls,
             thumbnail=thumbnail,
             user_metadata=user_metadata,
-            idempotency_key=key,
         )
         return await self._accepted(Step.ASSET, source.url, source, answers.created_asset(asset), request)
+
+    async def list_assets(self, request: Request) -> Response:
+        """The newest first. A filename is a part of one, in any case."""
+        part = request.query_params.get("filename", "").lower()
+        named = (asset for asset in self._account.assets.values() if part in asset.work.video.filename.lower())
+        return JSONResponse(read_wanted(request.query_params).page_of(map(answers.asset, named)))
 
     async def retrieve_asset(self, request: Request) -> Response:
         return JSONResponse(answers.asset(self._asset(request.path_params["id"])))
@@ -169,16 +171,12 @@ class Api:
         check_known(fields, INDEXED_ASSET_FIELDS)
         asset = self._asset(required(fields, "asset_id"))
         streams, user_metadata = json_flag(fields, "enable_video_stream"), json_metadata(fields)
-        key = request.headers.get("idempotency-key")
-        if made := self._account.made_with(Step.INDEXED_ASSET, key):
-            indexed = self._account.indexed_assets[made]
-            return JSONResponse(answers.created_indexed_asset(indexed), status_code=201)
         if asset.work.status != "ready":
             raise errors.parameter_invalid("asset_id", f"The asset is {asset.work.status}.")
         if answer := await self._refusal(Step.INDEXED_ASSET, asset.work.id, asset.work.source, request):
             return answer
         indexed = await self._account.index_asset(
-            asset, index_id=index_id, streams=streams, user_metadata=user_metadata, idempotency_key=key
+            asset, index_id=index_id, streams=streams, user_metadata=user_metadata
         )
         body = answers.created_indexed_asset(indexed)
         return await self._accepted(Step.INDEXED_ASSET, asset.work.id, asset.work.source, body, request)

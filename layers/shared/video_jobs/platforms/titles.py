@@ -9,11 +9,15 @@ def of_source(source: str, *, most_bytes: int, otherwise: str) -> str:
 
     Without what cannot be printed, and of `most_bytes` bytes of UTF-8 at most: no character is cut in two.
     """
-    parts = urlsplit(source)
-    for name in (PurePosixPath(unquote(parts.path)).name, parts.hostname or ""):
+    for name in (name_of(source), urlsplit(source).hostname or ""):
         if title := _fitting(name, most_bytes):
             return title
     return _fitting(otherwise, most_bytes)
+
+
+def name_of(source: str) -> str:
+    """The name of the file that a URL is about; "" if its path has none."""
+    return PurePosixPath(unquote(urlsplit(source).path)).name
 
 
 def _fitting(text: str, most_bytes: int) -> str:

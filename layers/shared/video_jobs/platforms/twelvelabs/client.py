@@ -6,7 +6,7 @@ Not its SDK: that waits ten minutes for an answer, and for a task without end (s
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from video_jobs import waits
 from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # What the SDK of TwelveLabs sends again, besides 429 and 5xx.
 _PASSING_STATUSES = (408, 409)
+LARGEST_PAGE = 50
 _MOMENTS = 10**9  # in seconds since 1970, the year 2001: nobody has to wait for so long
 
 
@@ -57,23 +58,31 @@ class TwelveLabs:
     Raises TransientError for what passes, and RefusedByPlatformError, with the documented error, for what does not.
     """
 
-    def create_asset(self, fields: Mapping[str, str], *, idempotency_key: str) -> dict[str, Any]:
-        """Have a source fetched and made an asset: once for each key."""
-        return self._call("POST", "/assets", fields=fields, idempotency_key=idempotency_key)
+    def create_asset(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Have a source fetched and made an asset. No document says that this call knows an idempotency key."""
+        return self._call("POST", "/assets", fields=fields)
+
+    def newest_assets(self, filename: str) -> list[dict[str, Any]]:
+        """Assets whose file's name contains this one, the newest first: fifty at most."""
+        query = {"page_limit": str(LARGEST_PAGE)} | ({"filename": filename} if filename else {})
+        return _listed(self._call("GET", f"/assets?{urlencode(query)}"))
 
     def asset(self, asset_id: str) -> dict[str, Any]:
         return self._call("GET", f"/assets/{_part(asset_id)}")
 
-    def index_asset(self, index_id: str, body: Mapping[str, Any], *, idempotency_key: str) -> dict[str, Any]:
-        """Have an asset indexed: once for each key."""
-        path = f"/indexes/{_part(index_id)}/indexed-assets"
-        return self._call("POST", path, body=body, idempotency_key=idempotency_key)
+    def index_asset(self, index_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Have an asset indexed. Nor does this one."""
+        return self._call("POST", f"/indexes/{_part(index_id)}/indexed-assets", body=body)
+
+    def indexed_assets_of(self, asset_id: str) -> list[dict[str, Any]]:
+        """Which indexes have an asset: fifty at most."""
+        return _listed(self._call("GET", f"/assets/{_part(asset_id)}/indexed-assets?page_limit={LARGEST_PAGE}"))
 
     def indexed_asset(self, index_id: str, indexed_asset_id: str) -> dict[str, Any]:
         return self._call("GET", f"/indexes/{_part(index_id)}/indexed-assets/{_part(indexed_asset_id)}")
 
     def create_task(self, fields: Mapping[str, str]) -> dict[str, Any]:
-        """Have a source fetched and indexed. No document says that this call knows an idempotency key."""
+        """Have a source fetched and indexed. It knows no idempotency key either, and nothing finds what was made."""
         return self._call("POST", "/tasks", fields=fields)
 
     def upload_task(self, fields: Mapping[str, str], file: "FormFile") -> dict[str, Any]:
@@ -97,10 +106,8 @@ class TwelveLabs:
         *,
         body: Mapping[str, Any] | None = None,
         fields: "Mapping[str, str | FormFile] | None" = None,
-        idempotency_key: str | None = None,
     ) -> dict[str, Any]:
-        headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
-        answer = _rest.call(method, path, body=body, fields=fields, headers=headers)
+        answer = _rest.call(method, path, body=body, fields=fields)
         if not answer.ok:
             raise _error(answer)
         return answer.body
@@ -111,6 +118,11 @@ def _error(answer: Answer) -> TransientError | RefusedByPlatformError:
         return _rest.error(answer)
     refusal = errors.of_refusal(answer.body, status=answer.status)
     return RefusedByPlatformError(refusal, status=answer.status, body=answer.body)
+
+
+def _listed(page: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = page.get("data")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _part(name: str) -> str:

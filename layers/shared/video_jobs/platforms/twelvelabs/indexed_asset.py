@@ -4,11 +4,12 @@ Whether webhooks are called at its end is not documented. If they are, the event
 id; polls find out the same.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from video_jobs.jobs.model import Job, PollResult, Step, StepRunning, Submitted
+from video_jobs.platforms.errors import RefusedByPlatformError
 from video_jobs.platforms.twelvelabs import errors, statuses, waiting
 from video_jobs.platforms.twelvelabs.asset import UserMetadata
 from video_jobs.platforms.twelvelabs.payloads import Id
@@ -46,14 +47,25 @@ class _Asked(IndexedAssetOptions):
 
 
 def submit(client: "TwelveLabs", job: Job, *, callback_url: str) -> Submitted:
-    """Ask an index to take the asset. A second try, with the same key, is answered with the first one's."""
+    """Ask an index to take the asset. A second try first looks whether the index has it."""
     asked = _Asked.model_validate(job.request.options.get(STEP, {}))
     body = {"asset_id": _asset_id(job), **asked.model_dump(mode="json", exclude_none=True, exclude={"index_id"})}
-    answer = client.index_asset(asked.index_id, body, idempotency_key=job.submission_key(STEP))
+    before = _indexed_before(client, job, asked.index_id) if job.may_be_submitted_already(STEP) else None
+    answer = before or client.index_asset(asked.index_id, body)
     indexed_asset_id = waiting.named(answer, "_id")
     if indexed_asset_id is None:
         raise client.unusable("TwelveLabs has taken the asset, and does not say the indexed asset's id")
     return Submitted(platform_job_id=indexed_asset_id, platform_status=statuses.word(answer), refs=(indexed_asset_id,))
+
+
+def _indexed_before(client: "TwelveLabs", job: Job, index_id: str) -> dict[str, Any] | None:
+    """The asset in this index, but for what the job knows to have failed."""
+    try:
+        listed = client.indexed_assets_of(_asset_id(job))
+    except RefusedByPlatformError:
+        return None  # then it is asked for anew
+    found = ((one, one.get("index")) for one in listed if one.get("_id") not in job.refs)
+    return next((one for one, index in found if isinstance(index, dict) and index.get("_id") == index_id), None)
 
 
 def poll(client: "TwelveLabs", job: Job, step: Step) -> StepRunning | PollResult:
