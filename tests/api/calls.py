@@ -1,4 +1,4 @@
-"""The jobs API as its callers see it: requests as API Gateway hands them over, answers as it takes them."""
+"""The APIs as their callers see them: requests as API Gateway hands them over, answers as it takes them."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError
 from video_jobs import jsontext
 
-from tests.stack import Context, handler
+from tests.stack import API_KEY, Context, handler
 
 PROBLEM = "application/problem+json"
 SOURCE = "https://example.com/lecture.mp4"
@@ -57,24 +57,40 @@ def call(
     raw: bytes | None = None,
     query: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
-    function: str | None = None,
 ) -> Answer:
-    """Call our own API: the function that has such paths, unless one is named.
+    """Call an API with our key: the function that has such paths.
 
     The body is a JSON value, or else the `text` of it, or its `raw` bytes (which come as base64).
     """
+    return call_without_key(
+        method, path, body, text=text, raw=raw, query=query, headers={"x-api-key": API_KEY, **(headers or {})}
+    )
+
+
+def call_without_key(
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    text: str | None = None,
+    raw: bytes | None = None,
+    query: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """As `call`, with these headers and no others."""
     if body is not None:
         text = json.dumps(body)
     sent = base64.b64encode(raw).decode() if raw is not None else text
     event = http_event(method, path, sent, query=query or {}, headers=headers or {}) | {
         "isBase64Encoded": raw is not None
     }
-    return _answer(handler(function or _function(path))(event, Context()))
+    return answered(handler(function_of(path))(event, Context()))
 
 
-def _function(path: str) -> str:
+def function_of(path: str) -> str:
+    """The function that has such paths."""
     first = path.split("/")[1]
-    return {"videodb": "api/media"}.get(first, f"api/{first}")
+    return f"{first}/api" if first in ("twelvelabs", "apivideo") else "api"
 
 
 def create(**changes: Any) -> Answer:
@@ -104,7 +120,8 @@ def http_event(
     return event
 
 
-def _answer(answer: dict[str, Any]) -> Answer:
+def answered(answer: dict[str, Any]) -> Answer:
+    """A function's answer; fails if API Gateway could not take it."""
     assert all(isinstance(value, str) for value in answer["headers"].values())
     assert isinstance(answer["body"], str)
     json.dumps(answer, ensure_ascii=False).encode()  # as Lambda's runtime sends it

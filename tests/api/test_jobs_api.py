@@ -1,21 +1,23 @@
 """What the jobs API promises its callers."""
 
-import io
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 import pytest
-from video_jobs import ended, settings, store
-from video_jobs.jobs import Job, JobStatus, StepStatus, timestamp
+from video_jobs import clock
+from video_jobs.jobs import transitions
+from video_jobs.jobs.model import Job, JobStatus, StepFailed, StepStatus, StepSucceeded
 from video_jobs.platforms.videodb.request import VideoDbJobRequest
+from video_jobs.store import events, jobs
+from video_jobs.store.due import overdue
+from video_jobs.store.table import SHARDS, shard_of
 
-from functions.api.jobs import app
-from tests.api.calls import PROBLEM, SOURCE, Answer, Read, away, call, create, reads
-from tests.stack import Context, Stack, handler
+from tests.api.calls import PROBLEM, SOURCE, Answer, Read, answered, away, call, create, reads
+from tests.log import Log, captured
+from tests.scripted import fault
+from tests.stack import API_KEY, Context, Stack, handler
 
 UPLOADED = '{"success": true, "data": {"id": "m-1", "name": "Lecture",  "length": "191.14"}}'
 FAILED = '{"success": false,\n  "message": "Download failed."}'
@@ -24,13 +26,11 @@ OUR_METADATA = [{"key": "video_jobs_job", "value": "x"}]
 
 
 @pytest.fixture(autouse=True)
-def log(stack: Stack) -> Iterator[io.StringIO]:
+def log(stack: Stack) -> Iterator[Log]:
     """What the API logs."""
-    (log_handler,) = app.logger.handlers
-    stream = io.StringIO()
-    previous = log_handler.setStream(stream)  # type: ignore[attr-defined]
-    yield stream
-    log_handler.setStream(previous)  # type: ignore[attr-defined]
+    handler("api")
+    with captured() as log:
+        yield log
 
 
 def ok(answer: Answer, status: int = 200) -> Any:
@@ -40,61 +40,91 @@ def ok(answer: Answer, status: int = 200) -> Any:
 
 
 def job_of(job_id: str) -> Job:
-    found = store.get(job_id)
+    found = jobs.read(job_id)
     assert found is not None
     return found
+
+
+def looks(stack: Stack) -> list[str]:
+    """Which jobs VideoDB's worker was asked to look at; its queue is empty then."""
+    return [json.loads(message)["job_id"] for message in stack.messages("VideoDbQueue")]
 
 
 def created(stack: Stack, **changes: Any) -> str:
     """A new job's id; its message has been taken."""
     job_id: str = ok(create(**changes), 201)["job_id"]
-    stack.messages("VideoDbSteps")
+    stack.messages("VideoDbQueue")
     return job_id
 
 
 def submitted(stack: Stack, **changes: Any) -> str:
     """A job whose upload has been asked for."""
     job_id = created(stack, **changes)
-    store.claim(job_of(job_id), "upload", lease_seconds=90)
+    jobs.change(job_id, partial(transitions.claimed, name="upload", now=clock.now(), lease=90))
     return job_id
+
+
+def called_back(stack: Stack, body: str, job_id: str, **changes: Any) -> None:
+    """VideoDB says this of the job's upload, and it is applied."""
+    assert stack.callback("videodb/upload", body, job=job_id, **changes)["outcome"] == "accepted"
+    stack.work("InboxQueue", handler("pipeline/inbox"))
 
 
 def failed(stack: Stack, **changes: Any) -> str:
-    """A job that has ended because its upload failed."""
+    """A job that has ended because its upload failed, which is announced."""
     job_id = submitted(stack, **changes)
-    stack.callback("videodb/upload", FAILED, job=job_id)
-    stack.work("VideoDbSteps", handler("videodb/steps"))
-    assert job_of(job_id).status == JobStatus.FAILED
+    called_back(stack, FAILED, job_id)
+    stack.work("VideoDbQueue", handler("videodb/worker"))
+    job = job_of(job_id)
+    assert (job.status, job.is_announced) == (JobStatus.FAILED, True)
     return job_id
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[Job], Any]) -> None:
-    """Somebody else changes the job, right after the API has read it."""
-    read = store.get
+def unannounced(stack: Stack, **changes: Any) -> str:
+    """A job that has failed, and whose worker has not come to it."""
+    job_id = submitted(stack, **changes)
+    called_back(stack, FAILED, job_id)
+    assert not job_of(job_id).is_announced
+    return job_id
 
-    def get(job_id: str) -> Job | None:
+
+def announced(stack: Stack) -> list[tuple[str, str]]:
+    """What the bus was sent: types of events, and whose."""
+    found = [json.loads(json.loads(message)["event"]) for message in stack.messages("BusNotifications")]
+    return [(event["type"], event["data"]["job_id"]) for event in found]
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, transition: Callable[[Job], Job | None]) -> None:
+    """Somebody else changes the job, right after the API has read it."""
+    read = jobs.read
+
+    def read_and_lose(job_id: str) -> Job | None:
         job = read(job_id)
         assert job is not None
-        change(job)
+        monkeypatch.setattr(jobs, "read", read)
+        jobs.change(job_id, transition)
         return job
 
-    monkeypatch.setattr(store, "get", get)
+    monkeypatch.setattr(jobs, "read", read_and_lose)
 
 
 # --- POST /jobs ------------------------------------------------------------------------------------------------------
 
 
 def test_a_job_is_created_shown_and_started(stack: Stack) -> None:
-    answer = create(media_type="video", batch="autumn")
+    answer = create(media_type="video", label="autumn")
 
     job = ok(answer, 201)
     assert answer.headers["location"] == f"/jobs/{job['job_id']}"
-    assert {name: job[name] for name in ("provider", "status", "source", "media_type", "batch", "adopted")} == {
+    assert {
+        name: job[name] for name in ("provider", "status", "source", "media_type", "label", "batch_id", "adopted")
+    } == {
         "provider": "videodb",
         "status": "pending",
         "source": SOURCE,
         "media_type": "video",
-        "batch": "autumn",
+        "label": "autumn",
+        "batch_id": None,
         "adopted": False,
     }
     assert [(step["name"], step["status"], step["attempt"]) for step in job["steps"]] == [
@@ -105,18 +135,13 @@ def test_a_job_is_created_shown_and_started(stack: Stack) -> None:
     ]
     assert job["progress"] == 0
     assert ok(call("GET", answer.headers["location"])) == job
-    assert [json.loads(message) for message in stack.messages("VideoDbSteps")] == [
-        {"schema_version": 1, "action": "start", "job_id": job["job_id"]}
+    assert [json.loads(message) for message in stack.messages("VideoDbQueue")] == [
+        {"schema_version": 1, "job_id": job["job_id"], "due_at": clock.from_iso(job["created_at"])}
     ]
-    (item,) = stack.items()
-    assert (item["pk"], item["sk"], item["batch"], item["status"]) == (
-        f"JOB#{job['job_id']}",
-        "JOB",
-        "autumn",
-        "pending",
-    )
-    assert "open" in item
-    assert "expires_at" not in item
+    items = {item["sk"]: item for item in stack.items(f"JOB#{job['job_id']}")}
+    assert set(items) == {"JOB", "REQUEST"}
+    assert "due_at" in items["JOB"]
+    assert "expires_at" not in items["JOB"]
 
 
 def test_a_medium_that_the_platform_has_is_not_uploaded_again() -> None:
@@ -161,7 +186,7 @@ def test_options_are_kept_word_for_word() -> None:
     job = ok(create(options=options), 201)
 
     assert job["options"] == options
-    assert job_of(job["job_id"]).options == options
+    assert job_of(job["job_id"]).request.options == options
 
 
 def test_options_of_steps_that_do_not_run_are_left_out() -> None:
@@ -245,11 +270,11 @@ def test_a_source_that_cannot_be_fetched_is_refused(stack: Stack, source: Any) -
         pytest.param({"steps": []}, ["body.steps"], id="no steps"),
         pytest.param({"steps": ["download"]}, ["body.steps.0"], id="unknown step"),
         pytest.param({"steps": ["index_scenes"]}, ["body"], id="a source that is not uploaded"),
-        pytest.param({"batch": ""}, ["body.batch"], id="empty batch"),
-        pytest.param({"batch": "b" * 129}, ["body.batch"], id="long batch"),
+        pytest.param({"label": ""}, ["body.label"], id="empty label"),
+        pytest.param({"label": "b" * 129}, ["body.label"], id="long label"),
         pytest.param({"retry": {"max_attempts": 0}}, ["body.retry.max_attempts"], id="no attempts"),
         pytest.param({"retry": {"max_attempts": 11}}, ["body.retry.max_attempts"], id="too many attempts"),
-        pytest.param({"retry": {"max_attempts": 10**400}}, ["body.retry.max_attempts"], id="huge number"),
+        pytest.param({"retry": {"max_attempts": 10**300}}, ["body.retry.max_attempts"], id="huge number"),
         pytest.param({"retry": {"base_delay": -0.001}}, ["body.retry.base_delay"], id="negative delay"),
         pytest.param({"retry": {"base_delay": 300.001}}, ["body.retry.base_delay"], id="long delay"),
         pytest.param({"check_interval": 0}, ["body.check_interval"], id="no interval"),
@@ -271,7 +296,7 @@ def test_a_request_that_does_not_fit_is_refused_and_says_where(
     assert (answer.status, answer.code, answer.fields) == (422, "invalid_request", fields)
     assert all(field in answer.json["detail"] for field in fields)
     assert stack.items() == []
-    assert stack.messages("VideoDbSteps") == []
+    assert looks(stack) == []
 
 
 @pytest.mark.parametrize("delay", ["0", "0.5", "300", "1e-7", "1e-200", "0.1234567890123456789", "-0.0"])
@@ -280,7 +305,7 @@ def test_every_delay_in_bounds_can_be_stored_and_read_again(delay: str) -> None:
 
     job = ok(call("POST", "/jobs", text=body), 201)
 
-    assert job_of(job["job_id"]).retry.base_delay == pytest.approx(float(delay), abs=0.001)
+    assert job_of(job["job_id"]).request.retry.base_delay == pytest.approx(float(delay), abs=0.001)
 
 
 def test_a_refusal_does_not_quote_what_was_sent() -> None:
@@ -417,23 +442,23 @@ def test_the_content_type_of_no_body_is_of_no_interest(stack: Stack, content_typ
 
 
 def test_a_body_may_come_as_base64_and_with_a_byte_order_mark() -> None:
-    raw = json.dumps({"provider": "videodb", "source": SOURCE, "batch": "é"}, ensure_ascii=False).encode("utf-8-sig")
+    raw = json.dumps({"provider": "videodb", "source": SOURCE, "label": "é"}, ensure_ascii=False).encode("utf-8-sig")
 
-    assert ok(call("POST", "/jobs", raw=raw), 201)["batch"] == "é"
+    assert ok(call("POST", "/jobs", raw=raw), 201)["label"] == "é"
 
 
 def test_what_only_calls_itself_base64_is_refused() -> None:
     event = {
         "requestContext": {"http": {"method": "POST", "path": "/jobs"}, "stage": "$default"},
         "rawPath": "/jobs",
+        "headers": {"x-api-key": API_KEY},
         "body": "not base64!",
         "isBase64Encoded": True,
     }
 
-    answer = app.handler(event, Context())
+    answer = answered(handler("api")(event, Context()))
 
-    assert answer["statusCode"] == 400
-    assert json.loads(answer["body"])["code"] == "malformed_json"
+    assert (answer.status, answer.code) == (400, "malformed_json")
 
 
 @pytest.mark.parametrize("character", ["a", "é", "日", "\U0001f3ac", "\x7f"])
@@ -446,7 +471,7 @@ def test_what_is_large_is_stored_whole_or_refused(stack: Stack, character: str) 
 
     assert ok(call("GET", answer.headers["location"])) == ok(answer, 201)
     assert (refused.status, refused.code) == (413, "too_large")
-    assert len(stack.items()) == 1
+    assert len(stack.items()) == 2  # one job's
 
 
 def test_numbers_that_grow_when_they_are_written_down_count_as_they_are_stored() -> None:
@@ -464,18 +489,14 @@ def test_a_megabyte_is_refused(stack: Stack) -> None:
     assert stack.items() == []
 
 
-def test_a_job_is_created_when_sqs_is_away_and_found_by_the_sweep(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
-) -> None:
+def test_a_job_is_created_when_sqs_is_away_and_due_for_the_sweep(stack: Stack, log: Log) -> None:
     with away("sqs"):
         job = ok(create(), 201)
-    assert "left to the sweep" in log.getvalue()
-    assert stack.messages("VideoDbSteps") == []
 
-    monkeypatch.setattr(store.table, "now", lambda: datetime.now(UTC) + timedelta(minutes=5))
-
-    assert handler("pipeline/sweep")({}, Context()) == {"overdue": 1}
-    assert [json.loads(message)["job_id"] for message in stack.messages("VideoDbSteps")] == [job["job_id"]]
+    assert log.messages("left_to_sweep")
+    assert looks(stack) == []
+    due = overdue(f"videodb#{shard_of(job['job_id'])}", before=clock.after(clock.now(), 300))
+    assert [item["pk"] for item in due] == [f"JOB#{job['job_id']}"]
 
 
 @pytest.mark.parametrize(
@@ -490,7 +511,7 @@ def test_a_job_is_created_when_sqs_is_away_and_found_by_the_sweep(
         ("POST", "/jobs/job-1/events/event-1/replay"),
     ],
 )
-def test_when_dynamodb_is_away_every_route_says_so(method: str, path: str, log: io.StringIO) -> None:
+def test_when_dynamodb_is_away_every_route_says_so(method: str, path: str, log: Log) -> None:
     body = {"provider": "videodb", "source": SOURCE} if path == "/jobs" and method == "POST" else None
 
     with away("dynamodb"):
@@ -516,20 +537,15 @@ def test_the_same_key_and_request_are_the_same_job_started_again(stack: Stack) -
 
     assert ok(again, 201) == ok(first, 201)
     assert again.headers["location"] == first.headers["location"]
-    assert len(stack.items()) == 1
-    assert [json.loads(message)["job_id"] for message in stack.messages("VideoDbSteps")] == [
-        first.json["job_id"],
-        first.json["job_id"],
-    ]
+    assert len(stack.items()) == 2  # one job's
+    assert looks(stack) == [first.json["job_id"]] * 2
 
 
 def test_the_same_key_shows_how_the_job_stands_now(stack: Stack) -> None:
     job_id = ok(with_key("key-1"), 201)["job_id"]
-    stack.messages("VideoDbSteps")
-    store.cancel(job_of(job_id))
+    call("DELETE", f"/jobs/{job_id}")
 
     assert ok(with_key("key-1"), 201)["status"] == "canceled"
-    assert stack.messages("VideoDbSteps") == []
 
 
 def test_another_key_is_another_job() -> None:
@@ -541,10 +557,10 @@ def test_another_key_is_another_job() -> None:
 def test_the_same_key_with_another_request_is_refused(stack: Stack) -> None:
     with_key("key-1")
 
-    answer = with_key("key-1", BODY | {"batch": "another"})
+    answer = with_key("key-1", BODY | {"label": "another"})
 
     assert (answer.status, answer.code) == (422, "idempotency_key_reused")
-    assert len(stack.items()) == 1
+    assert len(stack.items()) == 2  # one job's
 
 
 def test_the_key_of_a_deleted_job_makes_no_new_one(stack: Stack) -> None:
@@ -567,7 +583,7 @@ def test_a_key_has_bounds(key: str) -> None:
 
 # --- GET /jobs -------------------------------------------------------------------------------------------------------
 
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOON = clock.from_iso("2026-11-22T12:00:00.000Z")
 
 
 def stored(count: int, *, status: JobStatus = JobStatus.PENDING, offset: int = 0, **changes: Any) -> list[str]:
@@ -575,9 +591,9 @@ def stored(count: int, *, status: JobStatus = JobStatus.PENDING, offset: int = 0
     ids = []
     for number in range(offset, offset + count):
         wanted = VideoDbJobRequest.model_validate(BODY | changes).new_job(f"job-{number}")
-        moment = timestamp(NOON, plus=number)
-        ended = None if status in (JobStatus.PENDING, JobStatus.RUNNING) else moment
-        store.create(wanted.model_copy(update={"created_at": moment, "status": status, "ended_at": ended}))
+        moment = clock.after(NOON, number)
+        ended = {"ended_at": moment, "ends": 1, "announced": 1} if status.ended else {}
+        jobs.create(wanted.model_copy(update={"created_at": moment, "updated_at": moment, "status": status, **ended}))
         ids.append(wanted.job_id)
     return ids[::-1]
 
@@ -603,7 +619,7 @@ def test_nothing_is_listed_where_nothing_is() -> None:
 
 
 def test_jobs_are_listed_newest_first() -> None:
-    ids = stored(30)
+    ids = stored(22)
 
     assert listed() == ids[:20]
     assert listed(limit=3) == ids[:3]
@@ -622,54 +638,75 @@ def test_a_list_shows_jobs_in_brief() -> None:
         "source": SOURCE,
         "media_id": None,
         "media_type": "video",
-        "batch": None,
+        "label": None,
+        "batch_id": None,
         "created_at": "2026-11-22T12:00:00.000Z",
         "ended_at": None,
     }
 
 
-@pytest.mark.parametrize("query", [{}, {"status": "pending"}, {"batch": "autumn"}])
-def test_every_list_shows_the_batch(query: dict[str, str]) -> None:
-    stored(1, batch="autumn")
+@pytest.mark.parametrize("query", [{}, {"status": "pending"}, {"label": "autumn"}])
+def test_every_list_shows_the_label(query: dict[str, str]) -> None:
+    stored(1, label="autumn")
 
     (job,) = ok(call("GET", "/jobs", query=query))["jobs"]
 
-    assert job["batch"] == "autumn"
+    assert (job["label"], job["batch_id"]) == ("autumn", None)
+
+
+def test_a_list_shows_of_a_source_what_is_no_secret_and_not_too_long() -> None:
+    signed = "https://example.com/" + "a" * 300 + "?X-Amz-Signature=hush#hush"
+    stored(1, source=signed)
+
+    (job,) = ok(call("GET", "/jobs"))["jobs"]
+
+    assert job["source"] == signed[:200]
+    stored(1, offset=1, source="https://example.com/a.mp4?token=hush")
+    assert ok(call("GET", "/jobs"))["jobs"][0]["source"] == "https://example.com/a.mp4"
+    assert ok(call("GET", "/jobs/job-0"))["source"] == signed
+
+
+def test_a_label_is_no_batch_although_it_is_called_so(stack: Stack) -> None:
+    batch_id = ok(call("POST", "/batches", {"provider": "videodb", "open": True}), 201)["batch_id"]
+    (foreign,) = stored(1, label=batch_id)
+
+    assert ok(call("GET", f"/batches/{batch_id}/jobs"))["jobs"] == []
+    assert listed(label=batch_id) == [foreign]
 
 
 def test_lists_can_be_narrowed() -> None:
     waiting = stored(3)
-    autumn = stored(3, offset=10, batch="autumn")
+    autumn = stored(3, offset=10, label="autumn")
     succeeded = stored(3, offset=20, status=JobStatus.SUCCEEDED)
-    both = stored(3, offset=30, status=JobStatus.SUCCEEDED, batch="autumn")
+    both = stored(3, offset=30, status=JobStatus.SUCCEEDED, label="autumn")
 
     assert listed(provider="videodb") == both + succeeded + autumn + waiting
     assert listed(status="pending") == autumn + waiting
     assert listed(status="succeeded") == both + succeeded
     assert listed(status="canceled") == []
-    assert listed(batch="autumn") == both + autumn
-    assert listed(batch="winter") == []
-    assert listed(batch="autumn", status="succeeded", provider="videodb") == both
+    assert listed(label="autumn") == both + autumn
+    assert listed(label="winter") == []
+    assert listed(label="autumn", status="succeeded", provider="videodb") == both
     assert listed(status="pending", provider="videodb", limit=2) == autumn[:2]
 
 
-@pytest.mark.parametrize("batch", ["a,b", "a&b=c", "é 日", "#1", "x" * 128])
-def test_a_batch_may_have_any_name(batch: str) -> None:
-    ids = stored(1, batch=batch)
-    stored(1, offset=1, batch=batch[0])
+@pytest.mark.parametrize("label", ["a,b", "a&b=c", "é 日", "#1", "x" * 128])
+def test_any_text_may_be_a_label(label: str) -> None:
+    ids = stored(1, label=label)
+    stored(1, offset=1, label=label[0])
 
-    assert listed(batch=batch) == ids
+    assert listed(label=label) == ids
 
 
-@pytest.mark.parametrize("limit", [1, 7, 25, 100])
+@pytest.mark.parametrize("limit", [1, 4, 6, 100])
 @pytest.mark.parametrize(
-    "query", [{}, {"status": "pending"}, {"batch": "autumn"}, {"batch": "autumn", "status": "failed"}]
+    "query", [{}, {"status": "pending"}, {"label": "autumn"}, {"label": "autumn", "status": "failed"}]
 )
 def test_walking_the_pages_meets_every_job_once(query: dict[str, str], limit: int) -> None:
-    stored(25, batch="autumn")
-    stored(25, offset=25, batch="autumn", status=JobStatus.FAILED)
+    stored(6, label="autumn")
+    stored(6, offset=6, label="autumn", status=JobStatus.FAILED)
     expected = listed(limit=100, **query)
-    assert len(expected) == (50 if query in ({}, {"batch": "autumn"}) else 25)
+    assert len(expected) == (12 if query in ({}, {"label": "autumn"}) else 6)
 
     pages = walked(limit=limit, **query)
 
@@ -680,7 +717,7 @@ def test_walking_the_pages_meets_every_job_once(query: dict[str, str], limit: in
 def test_jobs_of_the_same_moment_are_met_once_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(10):
         wanted = VideoDbJobRequest.model_validate(BODY).new_job(f"job-{number}")
-        store.create(wanted.model_copy(update={"created_at": timestamp(NOON)}))
+        jobs.create(wanted.model_copy(update={"created_at": NOON}))
 
     pages = walked(limit=3)
 
@@ -698,8 +735,8 @@ def test_jobs_that_come_meanwhile_do_not_disturb_a_walk() -> None:
 @pytest.mark.parametrize("job_id", ["sample.1", "a_b-c", "x" * 128])
 def test_a_walk_passes_adopted_jobs_whatever_their_ids_are(stack: Stack, job_id: str) -> None:
     # who signs a callback URL for work that was started elsewhere chooses the id
-    stack.callback("videodb/upload", UPLOADED, job=job_id)
-    stack.callback("videodb/upload", UPLOADED, job="older")
+    called_back(stack, UPLOADED, job_id)
+    called_back(stack, UPLOADED, "older")
     stored(1)
 
     assert sorted(job for page in walked(limit=1) for job in page) == sorted([job_id, "job-0", "older"])
@@ -709,7 +746,7 @@ def test_a_walk_passes_adopted_jobs_whatever_their_ids_are(stack: Stack, job_id:
 def test_a_callback_about_an_id_that_no_route_could_show_is_refused(stack: Stack, job_id: str) -> None:
     answer = stack.callback("videodb/upload", UPLOADED, job=job_id)
 
-    assert answer == {"status": 401, "outcome": "refused"}
+    assert answer == {"status": 401, "outcome": "rejected"}
     assert stack.items() == []
 
 
@@ -737,8 +774,8 @@ def test_a_cursor_that_nobody_gave_out_is_refused(cursor: str) -> None:
         ("status", ""),
         ("status", "PENDING"),
         ("provider", "vimeo"),
-        ("batch", ""),
-        ("batch", "b" * 129),
+        ("label", ""),
+        ("label", "b" * 129),
         ("cursor", "c" * 301),
     ],
 )
@@ -749,30 +786,40 @@ def test_a_parameter_out_of_bounds_is_refused(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{}, {"status": "pending"}, {"batch": "autumn"}, {"batch": "autumn", "status": "pending"}]
+    "query", [{}, {"status": "pending"}, {"label": "autumn"}, {"label": "autumn", "status": "pending"}]
 )
 def test_a_page_costs_the_same_however_many_jobs_there_are(query: dict[str, str]) -> None:
     def cost() -> list[Read]:
         with reads() as found:
-            assert len(listed(limit=5, **query)) == 5
+            assert len(listed(limit=2, **query)) == 2
         return found
 
-    stored(80, batch="autumn")
+    stored(30, label="autumn")
     before = cost()
-    stored(320, offset=80, batch="autumn")
+    stored(30, offset=30, label="autumn")
 
     assert cost() == before
-    assert sum(read.items for read in before) <= store.SHARDS * (5 + 1)
+    assert sum(read.items for read in before) <= SHARDS * (2 + 1)
 
 
 def test_a_later_page_costs_no_more_than_the_first() -> None:
-    stored(200)
-    cursor = ok(call("GET", "/jobs", query={"limit": 100}))["cursor"]
+    stored(40)
+    cursor = ok(call("GET", "/jobs", query={"limit": 20}))["cursor"]
 
     with reads() as found:
-        assert len(listed(limit=5, cursor=cursor)) == 5
+        assert len(listed(limit=2, cursor=cursor)) == 2
 
-    assert sum(read.items for read in found) <= store.SHARDS * (5 + 1)
+    assert sum(read.items for read in found) <= SHARDS * (2 + 1)
+
+
+def test_jobs_of_a_status_are_found_behind_many_of_another_that_are_listed_with_them() -> None:
+    (running,) = stored(1, status=JobStatus.RUNNING)
+    (failed,) = stored(1, offset=1, status=JobStatus.FAILED)
+    stored(12, offset=2)
+
+    assert ok(call("GET", "/jobs", query={"status": "running", "limit": 2}))["cursor"] is None
+    assert walked(status="running", limit=1) == [[running]]
+    assert walked(status="failed", limit=1) == [[failed]]
 
 
 # --- GET /jobs/{job_id} ----------------------------------------------------------------------------------------------
@@ -780,11 +827,11 @@ def test_a_later_page_costs_no_more_than_the_first() -> None:
 
 def test_a_job_is_shown_with_what_the_platform_said(stack: Stack) -> None:
     job_id = submitted(stack)
-    stack.callback("videodb/upload", UPLOADED, job=job_id)
+    called_back(stack, UPLOADED, job_id)
 
     job = ok(call("GET", f"/jobs/{job_id}"))
 
-    assert job["status"] == "running"
+    assert (job["status"], job["media_id"]) == ("running", "m-1")
     assert job["progress"] == 0.25
     assert (job["steps"][0]["status"], job["steps"][0]["attempt"]) == ("succeeded", 1)
     assert job["steps"][0]["result"] == {"id": "m-1", "name": "Lecture", "length": 191.14}
@@ -813,7 +860,7 @@ def test_a_failed_job_says_what_happened_why_and_what_to_do(stack: Stack) -> Non
     ],
 )
 def test_what_is_not_there_is_not_found(method: str, path: str) -> None:
-    answer = call(method, path, function="api/jobs")
+    answer = call(method, path)
 
     assert (answer.status, answer.code) == (404, "not_found")
 
@@ -827,31 +874,45 @@ def test_an_id_has_bounds() -> None:
 # --- DELETE /jobs/{job_id} -------------------------------------------------------------------------------------------
 
 
-def test_an_open_job_is_canceled(stack: Stack) -> None:
+def test_an_open_job_is_canceled_and_its_end_is_due(stack: Stack) -> None:
     job_id = submitted(stack)
 
     job = ok(call("DELETE", f"/jobs/{job_id}"))
 
     assert job["status"] == "canceled"
     assert job["ended_at"]
-    (item,) = stack.items()
-    assert "open" not in item
+    assert not job_of(job_id).is_announced
+    stack.work("VideoDbQueue", handler("videodb/worker"))
+    assert announced(stack) == [("job.canceled", job_id)]
+    (item,) = (item for item in stack.items() if item["sk"] == "JOB")
+    assert "due_at" not in item
     assert item["expires_at"]
+
+
+def test_a_job_is_canceled_although_sqs_is_away(stack: Stack, log: Log) -> None:
+    job_id = submitted(stack)
+
+    with away("sqs"):
+        assert ok(call("DELETE", f"/jobs/{job_id}"))["status"] == "canceled"
+
+    assert log.messages("left_to_sweep")
 
 
 def test_what_the_platform_says_of_a_canceled_job_changes_nothing(stack: Stack) -> None:
     job_id = submitted(stack)
     call("DELETE", f"/jobs/{job_id}")
 
-    assert stack.callback("videodb/upload", UPLOADED, job=job_id)["outcome"] == "stale"
+    called_back(stack, UPLOADED, job_id)
+
     assert ok(call("GET", f"/jobs/{job_id}"))["status"] == "canceled"
 
 
 def test_an_ended_job_is_deleted_with_its_events(stack: Stack) -> None:
     job_id = submitted(stack, steps=["upload"])
-    stack.callback("videodb/upload", UPLOADED, job=job_id)
-    stack.work("VideoDbSteps", handler("videodb/steps"))
-    assert {item["sk"].split("#")[0] for item in stack.items()} == {"JOB", "EVENT", "REF"}
+    called_back(stack, UPLOADED, job_id)
+    stack.work("VideoDbQueue", handler("videodb/worker"))
+    kinds = {item["sk"].split("#")[0] for item in stack.items(f"JOB#{job_id}")}
+    assert kinds == {"JOB", "REQUEST", "RESULT", "EVENT"}
 
     answer = call("DELETE", f"/jobs/{job_id}")
 
@@ -860,49 +921,74 @@ def test_an_ended_job_is_deleted_with_its_events(stack: Stack) -> None:
     assert call("GET", f"/jobs/{job_id}/events").status == 404
     assert listed() == []
     (mark,) = stack.items("JOB#")  # what remains keeps a late callback from making the job anew
-    assert set(mark) == {"pk", "sk", "deleted_at", "expires_at", "schema_version"}
-    assert stack.callback("videodb/upload", UPLOADED + " ", job=job_id)["outcome"] == "stale"
+    assert {"deleted_at", "expires_at"} <= set(mark)
+    called_back(stack, UPLOADED + " ", job_id)
     assert call("GET", f"/jobs/{job_id}").status == 404
 
 
 def test_a_job_with_many_events_is_deleted_whole(stack: Stack) -> None:
     job_id = failed(stack)
-    for number in range(120):
-        event = store.Event(
-            callback="videodb/upload",
-            step="upload",
-            attempt=1,
-            body=str(number),
-            via="callback",
-            headers={},
-            received_at="2026",
-        )
-        store.archive.archive(job_id, event, store.Recorded.STALE)
+    for number in range(30):
+        events.archive(event(job_id, body=str(number)))
 
     assert call("DELETE", f"/jobs/{job_id}").status == 204
     assert len(stack.items()) == 1
+
+
+def test_an_end_that_is_not_announced_is_announced_before_the_job_is_deleted(stack: Stack) -> None:
+    job_id = unannounced(stack)
+
+    assert call("DELETE", f"/jobs/{job_id}").status == 204
+
+    assert announced(stack) == [("job.failed", job_id)]
+
+
+@pytest.mark.parametrize(("method", "path"), [("DELETE", ""), ("POST", "/retry")])
+def test_an_end_that_cannot_be_announced_keeps_its_job(stack: Stack, method: str, path: str) -> None:
+    job_id = unannounced(stack)
+    before = job_of(job_id)
+
+    with away("sqs"):
+        answer = call(method, f"/jobs/{job_id}{path}")
+
+    assert (answer.status, answer.code) == (503, "unavailable")
+    assert job_of(job_id) == before
 
 
 def test_deleting_a_job_that_is_tried_again_at_the_same_moment_is_a_conflict(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = failed(stack)
-    meanwhile(monkeypatch, lambda job: store.retry(job, "upload"))
+    meanwhile(monkeypatch, lambda job: transitions.retried(job, now=clock.now()))
 
     answer = call("DELETE", f"/jobs/{job_id}")
 
     assert (answer.status, answer.code) == (409, "job_moved")
+    assert job_of(job_id).status == JobStatus.RUNNING
 
 
+@pytest.mark.parametrize("end", [StepSucceeded(), StepFailed(error=fault())], ids=["succeeded", "failed"])
 def test_canceling_a_job_that_ends_at_the_same_moment_is_a_conflict(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, end: StepSucceeded | StepFailed
+) -> None:
+    job_id = submitted(stack, steps=["upload"])
+    meanwhile(monkeypatch, lambda job: transitions.step_ended(job, "upload", 1, end, now=clock.now()))
+
+    answer = call("DELETE", f"/jobs/{job_id}")
+
+    assert (answer.status, answer.code) == (409, "job_moved")
+    assert job_of(job_id).status.ended
+
+
+def test_a_job_that_moves_at_the_same_moment_is_canceled_all_the_same(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = submitted(stack)
-    meanwhile(monkeypatch, lambda job: store.end(job, JobStatus.SUCCEEDED))
+    meanwhile(monkeypatch, lambda job: transitions.step_ended(job, "upload", 1, StepSucceeded(), now=clock.now()))
 
-    answer = call("DELETE", f"/jobs/{job_id}")
+    job = ok(call("DELETE", f"/jobs/{job_id}"))
 
-    assert (answer.status, answer.code) == (409, "job_moved")
+    assert (job["status"], job["steps"][0]["status"]) == ("canceled", "succeeded")
 
 
 # --- POST /jobs/{job_id}/retry ---------------------------------------------------------------------------------------
@@ -917,23 +1003,19 @@ def test_a_failed_job_is_queued_again_with_as_many_attempts_as_at_first(stack: S
     assert (job["steps"][0]["status"], job["steps"][0]["error"]) == ("queued", None)
     step = job_of(job_id).steps["upload"]
     assert (step.attempt, step.attempt_limit) == (1, 3)
-    assert [json.loads(message) for message in stack.messages("VideoDbSteps")] == [
-        {"schema_version": 1, "action": "start", "job_id": job_id}
-    ]
+    assert looks(stack) == [job_id]
     (item,) = (item for item in stack.items() if item["sk"] == "JOB")
-    assert "open" in item
+    assert "due_at" in item
     assert "expires_at" not in item
     assert listed(status="running") == [job_id]
 
 
-def test_an_end_that_is_not_told_yet_is_told_before_the_job_is_tried_again(stack: Stack) -> None:
-    with patch.object(ended, "conclude"):  # it broke off before that
-        job_id = failed(stack)
+def test_an_end_that_is_not_announced_is_announced_before_the_job_is_tried_again(stack: Stack) -> None:
+    job_id = unannounced(stack)
 
-    ok(call("POST", f"/jobs/{job_id}/retry"))
+    assert ok(call("POST", f"/jobs/{job_id}/retry"))["status"] == "running"
 
-    told = [json.loads(json.loads(message)["event"]) for message in stack.messages("Notices")]
-    assert [(event["type"], event["data"]["job_id"]) for event in told] == [("job.failed", job_id)]
+    assert announced(stack) == [("job.failed", job_id)]
 
 
 def test_a_retry_is_kept_when_sqs_is_away(stack: Stack) -> None:
@@ -950,7 +1032,7 @@ def test_a_job_that_has_not_failed_is_not_tried_again(stack: Stack, make: Callab
     answer = call("POST", f"/jobs/{make(stack)}/retry")
 
     assert (answer.status, answer.code) == (409, "job_not_failed")
-    assert stack.messages("VideoDbSteps") == []
+    assert looks(stack) == []
 
 
 def test_a_canceled_job_is_not_tried_again(stack: Stack) -> None:
@@ -961,7 +1043,7 @@ def test_a_canceled_job_is_not_tried_again(stack: Stack) -> None:
 
 
 def test_an_adopted_job_is_not_tried_again(stack: Stack) -> None:
-    stack.callback("videodb/upload", FAILED, job="elsewhere")
+    called_back(stack, FAILED, "elsewhere")
 
     answer = call("POST", "/jobs/elsewhere/retry")
 
@@ -970,7 +1052,7 @@ def test_an_adopted_job_is_not_tried_again(stack: Stack) -> None:
 
 def test_two_retries_at_the_same_moment_are_one(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = failed(stack)
-    meanwhile(monkeypatch, lambda job: store.retry(job, "upload"))
+    meanwhile(monkeypatch, lambda job: transitions.retried(job, now=clock.now()))
 
     answer = call("POST", f"/jobs/{job_id}/retry")
 
@@ -980,20 +1062,47 @@ def test_two_retries_at_the_same_moment_are_one(stack: Stack, monkeypatch: pytes
 # --- GET /jobs/{job_id}/events ---------------------------------------------------------------------------------------
 
 
+def event(job_id: str | None, **changes: Any) -> events.Event:
+    """What VideoDB said of the job's upload."""
+    said: dict[str, Any] = {
+        "callback": "videodb/upload",
+        "via": "callback",
+        "meaning": "failed",
+        "body": "{}",
+        "headers": {},
+        "received_at": NOON,
+        "job_id": job_id,
+        "attempt": 1,
+    }
+    return events.Event(**said | changes)
+
+
 def test_events_are_shown_word_for_word_in_the_order_in_which_they_came(stack: Stack) -> None:
     job_id = submitted(stack)
-    stack.callback("videodb/upload", FAILED, job=job_id, headers={"user-agent": "VideoDB", "authorization": "hush"})
-    stack.callback("videodb/upload", UPLOADED, job=job_id)
+    called_back(stack, FAILED, job_id, headers={"user-agent": "VideoDB", "authorization": "hush"})
+    called_back(stack, UPLOADED, job_id)
 
     page = ok(call("GET", f"/jobs/{job_id}/events"))
 
     assert page["cursor"] is None
-    assert [(event["body"], event["outcome"], event["via"]) for event in page["events"]] == [
-        (FAILED, "recorded", "callback"),
-        (UPLOADED, "recorded", "callback"),
+    assert [(event["body"], event["meaning"], event["via"]) for event in page["events"]] == [
+        (FAILED, "failed", "callback"),
+        (UPLOADED, "succeeded", "callback"),
     ]
     assert page["events"][0]["headers"] == {"content-type": "application/json", "user-agent": "VideoDB"}
-    assert [event["callback"] for event in page["events"]] == ["videodb/upload", "videodb/upload"]
+    assert [(event["callback"], event["attempt"], event["ref"]) for event in page["events"]] == [
+        ("videodb/upload", 1, None)
+    ] * 2
+
+
+def test_what_callbacks_said_of_the_platforms_id_is_shown_with_every_job_that_follows_it() -> None:
+    job_id = ok(create(provider="apivideo", source=None, media_id="vi-1", media_type=None), 201)["job_id"]
+    about = {"callback": "apivideo/encoding_quality_completed", "meaning": "hint", "ref": "vi-1", "attempt": None}
+    events.archive(event(None, **about))
+
+    (found,) = ok(call("GET", f"/jobs/{job_id}/events"))["events"]
+
+    assert (found["ref"], found["attempt"], found["meaning"]) == ("vi-1", None, "hint")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
@@ -1001,7 +1110,7 @@ def test_walking_the_pages_meets_every_event_once(stack: Stack, limit: int) -> N
     job_id = submitted(stack)
     bodies = [f'{{"success": false, "message": "{number}"}}' for number in range(7)]
     for body in bodies:
-        stack.callback("videodb/upload", body, job=job_id)
+        events.archive(event(job_id, body=body))
 
     found, query = [], {"limit": limit}
     while True:
@@ -1019,7 +1128,7 @@ def test_a_job_without_events_shows_none(stack: Stack) -> None:
     assert ok(call("GET", f"/jobs/{created(stack)}/events")) == {"events": [], "cursor": None}
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "g" * 32, "0" * 31, "A" * 32])
+@pytest.mark.parametrize("cursor", ["", "x", "0" * 32, "0." + "g" * 32, "0." + "A" * 32, "99999."])
 def test_a_cursor_of_events_that_nobody_gave_out_is_refused(stack: Stack, cursor: str) -> None:
     answer = call("GET", f"/jobs/{created(stack)}/events", query={"cursor": cursor})
 
@@ -1036,74 +1145,48 @@ def test_the_limit_of_events_has_bounds(stack: Stack, limit: str) -> None:
 # --- POST /jobs/{job_id}/events/{event_id}/replay --------------------------------------------------------------------
 
 
-class Functions:
-    """Lambda, which runs the function that it is asked for."""
-
-    def invoke(self, *, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803
-        functions: dict[str, str] = json.loads(settings.setting("CALLBACK_FUNCTIONS"))
-        (callback,) = (name for name, function in functions.items() if function == FunctionName)
-        answer = handler(callback)(json.loads(Payload), Context())
-        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
-
-
 def event_ids(job_id: str) -> list[str]:
     return [event["event_id"] for event in ok(call("GET", f"/jobs/{job_id}/events"))["events"]]
 
 
-def test_a_replayed_callback_goes_to_its_queue_without_a_token(stack: Stack) -> None:
-    job_id = failed(stack)
+def test_a_replayed_callback_is_the_same_message_in_the_inbox_again(stack: Stack) -> None:
+    job_id = submitted(stack)
+    assert stack.callback("videodb/upload", FAILED, job=job_id)["outcome"] == "accepted"
+    (message,) = stack.messages("InboxQueue")
+    called_back(stack, FAILED, job_id)
     (event_id,) = event_ids(job_id)
 
     answer = ok(call("POST", f"/jobs/{job_id}/events/{event_id}/replay"), 202)
 
     assert answer == {"job_id": job_id, "event_id": event_id}
-    (message,) = (json.loads(message) for message in stack.messages("Deliveries"))
-    assert message == {
-        "schema_version": 1,
-        "callback": "videodb/upload",
-        "event": {
-            "headers": {"content-type": "application/json"},
-            "body": FAILED,
-            "redelivery": {"job_id": job_id, "attempt": 1, "replay": True},
-        },
-    }
+    (again,) = (json.loads(message) for message in stack.messages("InboxQueue"))
+    moment = {"received_at": again["received_at"]}
+    assert again == json.loads(message) | moment
 
 
-def test_a_replayed_callback_is_recorded_although_it_is_in_the_archive(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settings, "lambda_", cache(Functions))
-    job_id = failed(stack)
+def test_a_replayed_callback_is_applied_although_it_is_in_the_archive(stack: Stack) -> None:
+    job_id = submitted(stack)
+    events.archive(event(job_id, body=UPLOADED))  # it was archived, and what followed broke off
     (event_id,) = event_ids(job_id)
-    call("POST", f"/jobs/{job_id}/retry")
-    assert job_of(job_id).steps["upload"].status == StepStatus.QUEUED
 
     call("POST", f"/jobs/{job_id}/events/{event_id}/replay")
-    stack.work("Deliveries", handler("pipeline/redeliver"))
+    stack.work("InboxQueue", handler("pipeline/inbox"))
 
-    assert job_of(job_id).steps["upload"].status == StepStatus.FAILED
+    assert job_of(job_id).steps["upload"].status == StepStatus.SUCCEEDED
     assert event_ids(job_id) == [event_id]
-    assert stack.messages("DeliveriesDeadLetters") == []
 
 
-def test_what_we_learnt_by_asking_cannot_be_replayed(stack: Stack) -> None:
+@pytest.mark.parametrize("via", ["poll", "submit", "worker"])
+def test_what_we_learnt_by_asking_cannot_be_replayed(stack: Stack, via: str) -> None:
     job_id = created(stack)
-    event = store.Event(
-        callback="videodb/upload",
-        step="upload",
-        attempt=0,
-        body="{}",
-        via="check",
-        headers={},
-        received_at=timestamp(NOON),
-    )
-    store.archive.archive(job_id, event, store.Recorded.RECORDED)
+    learnt = event(job_id, via=via)
+    events.archive(learnt)
 
-    answer = call("POST", f"/jobs/{job_id}/events/{event.event_id}/replay")
+    answer = call("POST", f"/jobs/{job_id}/events/{learnt.event_id}/replay")
 
     assert (answer.status, answer.code) == (409, "not_a_callback")
-    assert "check" in answer.json["detail"]
-    assert stack.messages("Deliveries") == []
+    assert via in answer.json["detail"]
+    assert stack.messages("InboxQueue") == []
 
 
 def test_an_event_that_is_not_there_cannot_be_replayed(stack: Stack) -> None:
@@ -1127,7 +1210,7 @@ def test_a_replay_that_cannot_be_sent_says_so(stack: Stack) -> None:
 # --- In general ------------------------------------------------------------------------------------------------------
 
 
-def test_the_log_names_jobs_and_neither_sources_nor_keys(stack: Stack, log: io.StringIO) -> None:
+def test_the_log_names_jobs_and_neither_sources_nor_keys(stack: Stack, log: Log) -> None:
     job = create(source="https://example.com/a.mp4?signature=hush")
     call("POST", "/jobs", BODY, headers={"x-api-key": "hush", "idempotency-key": "hush"})
 

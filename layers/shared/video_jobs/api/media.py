@@ -102,7 +102,8 @@ def show(
     video_id: Annotated[str, Path(max_length=256, description="VideoDB's id: m-… (or a-…, img-…).")],
 ) -> VideoView:
     found = media.followers(PROVIDER, video_id, limit=MOST_JOBS)
-    followers = [job for job_id in found.items if (job := jobs.read(job_id)) and _is_about(job, video_id)]
+    there = jobs.read_many(found.items, results=STEPS)
+    followers = [job for job_id in found.items if (job := there.get(job_id)) and _is_about(job, video_id)]
     if not followers:
         raise problems.not_found("video")
     return VideoView.of(video_id, followers, complete=found.cursor is None)

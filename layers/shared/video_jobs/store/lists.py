@@ -3,10 +3,16 @@
 import heapq
 from collections.abc import Iterator, Sequence
 
+from video_jobs import clock
 from video_jobs.jobs.model import Job, JobStatus
 from video_jobs.store import jobs, table
 from video_jobs.store.items import listed_as
 from video_jobs.store.table import SHARDS, Page
+
+MOST_PASSED = 1000
+"""How many jobs are looked at for a page of those of a status: an open one may be pending or running, and an ended one
+is listed as open until its end is announced."""
+_LARGEST_ROUND = 100
 
 
 def of_providers(
@@ -14,8 +20,9 @@ def of_providers(
 ) -> Page[Job]:
     """Jobs of these platforms, newest first, without what their steps came to.
 
-    Reads `limit` entries of each index partition at most, however many jobs there are. The cursor is the
-    "created_at#job_id" of the last one. With a status there may be fewer than `limit` although more follow.
+    Reads `limit` entries of each index partition, however many jobs there are; with a status more, as far as jobs of
+    another one are listed with them, and there may be fewer than `limit` although more follow. The cursor is the
+    "created_at#job_id" of the last one.
     """
     shards = [f"{provider}#{shard}" for provider in providers for shard in range(SHARDS)]
     if status is None:
@@ -56,10 +63,19 @@ def _listed(status: JobStatus | None) -> tuple[str, ...]:
 def _page(
     index: str, key: str, partitions: Sequence[str], *, status: JobStatus | None, limit: int, cursor: str | None
 ) -> Page[Job]:
-    ids, more = newest(index, key, partitions, limit=limit, cursor=cursor)
-    there = jobs.read_many(ids, consistent=False)
-    listed = [job for job_id in ids if (job := there.get(job_id)) and (status is None or job.status == status)]
-    return Page(items=listed, cursor=more)
+    found: list[Job] = []
+    size, passed = limit, 0
+    while True:
+        ids, more = newest(index, key, partitions, limit=size, cursor=cursor)
+        there = jobs.read_many(ids, consistent=False)
+        found += [job for job_id in ids if (job := there.get(job_id)) and status in (None, job.status)]
+        passed += size
+        if len(found) > limit or (len(found) == limit and more):
+            last = found[limit - 1]
+            return Page(items=found[:limit], cursor=f"{clock.iso(last.created_at)}#{last.job_id}")
+        if more is None or passed >= MOST_PASSED:
+            return Page(items=found, cursor=more)
+        cursor, size = more, min(2 * size, _LARGEST_ROUND)
 
 
 def newest(
