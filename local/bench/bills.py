@@ -102,8 +102,8 @@ def price_table() -> str:
     times = ", ".join(f"{name} {milliseconds:g} ms" for name, milliseconds in prices.CALL_MILLISECONDS.items())
     found = table("List prices in us-east-1, without free tiers", ["", "USD", "for", ""], rows)
     return (
-        f"{found}\n  Assumed of a function's time: {prices.OWN_MILLISECONDS:g} ms for a request or a message, and for each"
-        f" call {times}, a platform {prices.PLATFORM_MILLISECONDS:g} ms."
+        f"{found}\n  Assumed of a function's time: {prices.OWN_MILLISECONDS:g} ms for a request or a message,"
+        f" and for each call {times}, a platform {prices.PLATFORM_MILLISECONDS:g} ms."
         "\n  Not in it: storage and backups, metrics and alarms, what polling empty queues and the sweep take all day."
     )
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 HANDLED = 500
@@ -30,20 +30,23 @@ def main() -> None:
 
 
 def function(folder: str) -> float:
-    """Seconds to import a function; a callback's makes its clients."""
+    """Seconds of the processor to import a function; a callback's makes its clients.
+
+    A start waits for nothing but the processor, and so the figure is the same on a busy machine.
+    """
     sys.path.insert(0, folder)
-    started = perf_counter()
+    started = process_time()
     import_module("app")
-    return perf_counter() - started
+    return process_time() - started
 
 
 def bare_boto3() -> float:
-    """Seconds to import boto3 and make the two clients of a callback: what any function that uses AWS pays."""
-    started = perf_counter()
+    """The same for boto3 and the two clients of a callback: what any function that uses AWS pays."""
+    started = process_time()
     boto3 = import_module("boto3")
     boto3.client("sqs")
     boto3.client("secretsmanager")
-    return perf_counter() - started
+    return process_time() - started
 
 
 def handling(folder: str, sample: str, secret: str) -> dict[str, float]:

@@ -73,7 +73,9 @@ def start_ratio(found: Sequence[Series]) -> float:
 
 
 def started(found: Sequence[Series]) -> str:
-    note = f"medians of {STARTS} fresh processes each, taking turns; the interpreter's own start is not counted"
+    note = (
+        f"processor time, medians of {STARTS} fresh processes each, taking turns, without the interpreter's own start"
+    )
     return timings(f"Start: import, and the clients that it makes ({note})", found, unit="ms", scale=1e3)
 
 
