@@ -3,18 +3,19 @@
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from video_jobs import http, settings, tokens
+from video_jobs import http
+from video_jobs.callbacks import tokens
 from video_jobs.platforms.apivideo import signature as apivideo
 from video_jobs.platforms.apsaravideo import signature as apsaravideo
 from video_jobs.platforms.twelvelabs import signature as twelvelabs
 
 from local.samples import SAMPLE_BASE_URL, SAMPLE_SECRETS, SIGNERS
+from tests.events.conftest import put_secret
 from tests.events.samples import CALLBACK_SAMPLES, ONE_OF_EACH_CALLBACK, ONE_OF_EACH_SIGNED, callback_of, read, signed
 from tests.patches import change
 from tests.stack import CALLBACK_KEY, Stack
@@ -63,14 +64,10 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def three_keys(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APSARAVIDEO_CALLBACK_URL", f"{SAMPLE_BASE_URL}/callbacks/apsaravideo/upload-by-url-complete")
     others = {"twelvelabs": "webhook_", "apivideo": "webhook_", "apsaravideo": "auth_key_"}
-    put("CALLBACK_KEYS_SECRET", {"current": CALLBACK_KEY, "previous": "b-key", "before": "c-key"})
+    put_secret("CALLBACK_KEYS_SECRET", {"current": CALLBACK_KEY, "previous": "b-key", "before": "c-key"})
     for provider, prefix in others.items():
         values = {**SAMPLE_SECRETS[provider], f"{prefix}b": "b-secret", f"{prefix}c": "c-secret"}
-        put(f"{provider.upper()}_SECRET", {"api_key": "key", **values})
-
-
-def put(name: str, values: dict[str, str]) -> None:
-    settings.secretsmanager().put_secret_value(SecretId=name, SecretString=json.dumps(values))
+        put_secret(f"{provider.upper()}_SECRET", {"api_key": "key", **values})
 
 
 def wrongly_signed(sample: str, *, times: int = 1, joined: str = ",") -> dict[str, Any]:
@@ -97,7 +94,7 @@ def test_each_key_is_used_once_however_many_signatures_there_are(
 
     answer = stack.send(callback_of(sample), wrongly_signed(sample, times=times))
 
-    assert answer == {"status": 401, "outcome": "refused"}
+    assert answer == {"status": 401, "outcome": "rejected"}
     assert len(hashed) <= KEYS
     assert sum(hashed) <= KEYS * (len(BODY) + 100)
 
@@ -112,7 +109,7 @@ def test_a_header_that_proves_nothing_costs_no_hash_at_all(stack: Stack, hashed:
     assert (answer["status"], hashed) == (401, [])
 
 
-def test_more_signatures_than_anybody_sends_are_refused_though_one_of_them_holds(
+def test_more_signatures_than_anybody_sends_are_rejected_though_one_of_them_holds(
     stack: Stack, hashed: list[int]
 ) -> None:
     event = read("twelvelabs/index_task/ready")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 from video_jobs import clock
@@ -27,7 +28,7 @@ TO: dict[JobStatus, Sequence[Fact]] = {
 """What brings a job to each status."""
 
 
-def put(number: int, *, status: JobStatus = JobStatus.PENDING, **changes: object) -> str:
+def put(number: int, *, status: JobStatus = JobStatus.PENDING, **changes: Any) -> str:
     """The `number`th job."""
     job = jobs.create(new_job(f"job-{number:03}", plan=["upload"], created_at=CREATED_AT + number * 1000, **changes))
     for fact in TO[status]:
