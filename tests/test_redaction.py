@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from video_jobs import redaction
-from video_jobs.jobs import LONGEST_MESSAGE, JobError
+from video_jobs.callbacks.tokens import callback_url
+from video_jobs.jobs.model import LONGEST_MESSAGE, JobError
 from video_jobs.platforms.apivideo import errors as apivideo
 from video_jobs.platforms.apsaravideo import errors as apsaravideo
 from video_jobs.platforms.twelvelabs import errors as twelvelabs
 from video_jobs.platforms.videodb import errors as videodb
 from video_jobs.redaction import redacted
-from video_jobs.tokens import callback_url
 
 SIGNATURE = "9f0d3a" * 10 + "beef"
 PRESIGNED = (
@@ -144,7 +144,7 @@ ERRORS: dict[str, Callable[[str], JobError]] = {
     "videodb": lambda said: videodb.from_message(said, status=400),
     "apivideo": lambda said: apivideo.of_refusal({"title": "Bad", "detail": said}, status=400),
     "apsaravideo": lambda said: apsaravideo.of_refusal("InvalidParameter", said),
-    "apsaravideo upload": lambda said: apsaravideo.of_upload("DOWNLOAD_FAIL", "URLInvalidError", said),
+    "apsaravideo upload": lambda said: apsaravideo.of_upload("DOWNLOAD_FAIL", said),
     "twelvelabs": lambda said: twelvelabs.of_refusal({"code": "parameter_invalid", "message": said}, status=400),
     "twelvelabs failure": lambda said: twelvelabs.of_failure(said, otherwise=twelvelabs.TASK_FAILED),
     "twelvelabs parameter": lambda said: twelvelabs.KNOWN_ERRORS["video_resolution_too_low"].with_message(
