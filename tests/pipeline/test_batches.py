@@ -1,7 +1,6 @@
-"""What batches promise: each source becomes a job once, each job counts once, and a batch ends once."""
+"""What work on batches promises: each source becomes a job once, none waits for another, and no message multiplies."""
 
 import json
-import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,70 +10,86 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from botocore.client import BaseClient
-from botocore.exceptions import EndpointConnectionError
-from video_jobs import ended, queues, settings, steps, store
-from video_jobs.api import requests
-from video_jobs.batches import BatchStatus
-from video_jobs.batches import job_id as job_id_of
-from video_jobs.consumers import Handler
-from video_jobs.jobs import Found, Job, JobStatus, StepFailed, StepSucceeded
-from video_jobs.queues import SettleMessage, WorkMessage
-from video_jobs.store import batches
+from botocore.exceptions import ClientError, EndpointConnectionError
+from video_jobs import clock, settings
+from video_jobs.aws import clients, queues
+from video_jobs.jobs import transitions
+from video_jobs.jobs.batches import Batch, BatchStatus, job_id, totals
+from video_jobs.jobs.model import JobStatus, PollResult, StepFailed, StepSucceeded
+from video_jobs.notifications.announce import announce
+from video_jobs.store import batches, jobs
 from video_jobs.store.batches import Work
+from video_jobs.store.table import ConflictError
 
 from functions.pipeline.batches import app
 from functions.pipeline.batches.app import handler as work_on_batches
-from local.platforms.videodb import SimulatedVideoDb
 from tests import batch as scene
-from tests.api.calls import away, call
-from tests.batch import BATCH, FAULT, OTHER_FAULT, fastest, finish, job, kinds, put, read, run, sources, totals
+from tests.api.calls import away
+from tests.batch import (
+    BATCH,
+    FAULT,
+    OTHER_FAULT,
+    each_call,
+    fastest,
+    finish,
+    job,
+    new_batch,
+    outcomes,
+    put,
+    read,
+    run,
+    sources,
+)
 from tests.orders import in_every_order
-from tests.patches import change
 from tests.scripted import ScriptedPlatform, ScriptedStep
 from tests.stack import Context, Stack, handler, sqs_event
 
-DONE = Found(end=StepSucceeded(), body={"success": True})
-NOT_DONE = Found(end=StepFailed(error=FAULT), body={"success": False})
+DONE = PollResult(end=StepSucceeded(), body={"success": True})
+NOT_DONE = PollResult(end=StepFailed(error=FAULT), body={"success": False})
+NO_SOURCE = "ftp://example.com/lecture.mp4"
+"""What a batch of an earlier release may have taken, and no job of this one can be made of."""
 
 
 def work(stack: Stack, *, rounds: int = 100) -> int:
-    """Have the work on batches done, as far as its messages go."""
-    return stack.work("BatchWork", work_on_batches, rounds=rounds)
+    """Have the work on batches done, as far as its messages go; how many there were."""
+    return stack.work("BatchesQueue", work_on_batches, rounds=rounds)
 
 
-def do(work_id: str) -> bool:
+def take(message: dict[str, Any], *, received: int = 1) -> bool:
     """Hand a message to the function; whether it is done with it."""
-    return take(WorkMessage(work_id=work_id).model_dump_json())
-
-
-def take(body: str) -> bool:
-    url = settings.setting("BATCHES_QUEUE_URL")
-    settings.sqs().send_message(QueueUrl=url, MessageBody=body)
-    (message,) = settings.sqs().receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
-    answer = work_on_batches(sqs_event(message), Context())
-    if not answer["batchItemFailures"]:
-        settings.sqs().delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    record = {
+        "MessageId": "1",
+        "ReceiptHandle": "1",
+        "Body": json.dumps(message),
+        "Attributes": {"ApproximateReceiveCount": str(received)},
+    }
+    with patch.object(clients.sqs(), "change_message_visibility"):
+        answer = work_on_batches(sqs_event(record), Context())
     return not answer["batchItemFailures"]
 
 
+def do(work_id: str | None) -> bool:
+    assert work_id is not None
+    return take({"work_id": work_id})
+
+
 def started(stack: Stack) -> list[str]:
-    """The jobs that were given to their worker since it was last asked."""
-    return [json.loads(message)["job_id"] for message in stack.messages("VideoDbSteps")]
+    """The jobs that their worker was told to look at since it was last asked."""
+    return [json.loads(message)["job_id"] for message in stack.messages("VideoDbQueue")]
 
 
 def new(number: int, **changes: Any) -> list[str]:
     """Put a batch of so many sources, of which nothing is made yet; the ids of the work."""
-    _, works = batches.create(scene.new_batch(**changes), sources(number))
+    _, works = batches.create(new_batch(**changes), sources(number))
     return works
 
 
-@pytest.fixture
-def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that is open is overdue at once, and what waits for others does not wait."""
-    monkeypatch.setattr(store.table, "SWEEP_GRACE_SECONDS", -1)
-    monkeypatch.setattr(store.table, "SWEPT_AGAIN_SECONDS", -1)
-    monkeypatch.setattr("functions.pipeline.batches.app._NOT_MADE_YET_SECONDS", 0)
+def ids(number: int) -> list[str]:
+    return scene.ids(read()[0], number)
+
+
+def works(stack: Stack) -> list[dict[str, Any]]:
+    return [item for item in stack.items("WORK#") if item["sk"] == "WORK"]
 
 
 # --- Sources become jobs ---------------------------------------------------------------------------------------------
@@ -82,37 +97,46 @@ def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @fastest
 def test_a_batch_makes_a_job_of_every_source(stack: Stack) -> None:
-    made = call("POST", "/batches", {"provider": "videodb", "sources": sources(250)})
-    assert made.status == 201, made.text
-    batch_id = made.json["batch_id"]
-    assert made.json["totals"]["waiting"] == 250
+    for work_id in new(120):
+        queues.send_batch_message({"work_id": work_id})
 
     work(stack)
 
-    shown = call("GET", f"/batches/{batch_id}").json
-    assert shown["totals"] == totals(pending=250)
-    assert len(started(stack)) == 250
+    batch, counted = read()
+    assert (batch.made, batch.work, totals(batch, counted).open) == (120, 0, 120)
+    assert batch.started_at is not None
+    assert sorted(started(stack)) == sorted(ids(120))
+
+
+def test_jobs_that_have_not_begun_let_others_pass_and_no_sweep_looks_for_them(stack: Stack) -> None:
+    (work_id,) = new(2)
+    sent: list[Any] = []
+
+    def noted(_service: str, operation: str, parameters: Any, call: Callable[[], Any]) -> Any:
+        if operation == "SendMessageBatch":
+            sent.extend(parameters["Entries"])
+        return call()
+
+    with each_call(noted):
+        assert do(work_id)
+
+    assert [entry["MessageGroupId"] for entry in sent] == [BATCH] * 2
+    assert not any("due_at" in item for item in stack.items("JOB#")), "their batch looks after them"
 
 
 @fastest
 def test_a_piece_of_work_that_runs_out_of_time_is_gone_on_with_by_another_message(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (work_id,) = new(200)
+    (work_id,) = new(120)
     left = iter([60_000, 19_999, 60_000, 60_000])
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _self: next(left))
 
     assert do(work_id)
-    assert kinds() == {"pending": 96}
-    assert read()[0].work == 1
+    assert (read()[0].made, read()[0].work) == (app.AT_ONCE, 1)
 
-    work(stack)
-    assert kinds() == {"pending": 200}
-    assert (read()[0].work, sorted(started(stack))) == (0, sorted(ids(200)))
-
-
-def ids(number: int) -> list[str]:
-    return [job_id_of(BATCH, index) for index in range(number)]
+    assert work(stack) == 1
+    assert (read()[0].made, read()[0].work, sorted(started(stack))) == (120, 0, sorted(ids(120)))
 
 
 def test_the_same_message_twice_makes_and_starts_each_job_once(stack: Stack) -> None:
@@ -121,70 +145,205 @@ def test_the_same_message_twice_makes_and_starts_each_job_once(stack: Stack) -> 
     assert do(work_id)
     assert do(work_id)
 
-    assert (kinds(), sorted(started(stack))) == ({"pending": 3}, sorted(ids(3)))
+    assert (read()[0].made, sorted(started(stack))) == (3, sorted(ids(3)))
 
 
-def test_two_with_the_same_message_at_once_make_and_start_each_job_once_in_every_order(stack: Stack) -> None:
-    body = ""
-
-    def prepare() -> None:
-        nonlocal body
-        stack.clear()
-        stack.messages("VideoDbSteps")
-        stack.purge("BatchWork")
-        (work_id,) = new(2)
-        body = WorkMessage(work_id=work_id).model_dump_json()
-
-    def act() -> None:
-        record = {"MessageId": "1", "ReceiptHandle": "1", "Body": body}
-        assert work_on_batches(sqs_event(record), Context()) == {"batchItemFailures": []}
+@fastest
+@pytest.mark.parametrize(("source", "outcomes"), [(sources(1)[0], {}), (NO_SOURCE, {"failed/not_made": 1})])
+def test_two_with_the_same_message_at_once_make_each_job_once_in_every_order(
+    stack: Stack, source: str, outcomes: dict[str, int]
+) -> None:
+    def prepare() -> tuple[Batch, Work]:
+        batch, (work_id,) = batches.create(new_batch(scene.another_id()), [source])
+        return batch, begun(work_id)
 
     orders = 0
-    for _ in in_every_order(prepare, lambda _none: [act, act]):
+    for before, _ in in_every_order(prepare, lambda found: [partial(app.expand, *found)] * 2):
         orders += 1
-        assert (kinds(), read()[0].work, sorted(started(stack))) == ({"pending": 2}, 0, sorted(ids(2)))
-    assert orders >= 10
+        batch, counted = read(before.batch_id)
+        assert (batch.made, batch.work, counted.outcomes) == (1, 0, outcomes)
+        assert len(batches.jobs_at(batch, range(1))) == (source != NO_SOURCE)
+    assert orders >= 6
 
 
-@pytest.mark.usefixtures("no_grace")
+def begun(work_id: str | None) -> Work:
+    found = batches.work(work_id or "")
+    assert found is not None
+    return found
+
+
 def test_work_whose_batch_is_gone_is_dropped_for_good(stack: Stack) -> None:
     (work_id,) = new(3)
     key = {"pk": {"S": f"BATCH#{BATCH}"}, "sk": {"S": "BATCH"}}
-    settings.dynamodb().delete_item(TableName=settings.setting("TABLE_NAME"), Key=key)
+    clients.dynamodb().delete_item(TableName=settings.setting("TABLE_NAME"), Key=key)
 
     assert do(work_id)
 
-    assert (stack.items("WORK#") + stack.items("JOB#"), started(stack), handler("pipeline/sweep")({}, Context())) == (
-        [],
-        [],
-        {"overdue": 0},
-    )
+    assert (works(stack) + stack.items("JOB#"), started(stack)) == ([], [])
 
 
-@pytest.mark.parametrize("body", ["", "{}", '{"action": "start", "job_id": "job-1"}', '{"action": "work"}'])
+@pytest.mark.parametrize("body", ["", "{}", "[]", '{"job_id": "job-1"}'])
 def test_a_message_that_cannot_be_read_goes_back_to_its_queue_for_the_alarm(stack: Stack, body: str) -> None:
     record = {"MessageId": "1", "ReceiptHandle": "1", "Body": body}
-    with patch.object(settings.sqs(), "change_message_visibility") as hidden:
+    with patch.object(clients.sqs(), "change_message_visibility") as hidden:
         answer = work_on_batches(sqs_event(record), Context())
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert hidden.call_args.kwargs["VisibilityTimeout"] == 2
 
 
-@pytest.mark.usefixtures("no_grace")
 @pytest.mark.parametrize("service", ["dynamodb", "sqs"])
-def test_nothing_is_lost_while_aws_is_away(stack: Stack, service: str) -> None:
+def test_while_aws_is_away_work_comes_again_and_is_no_dead_letter(stack: Stack, service: str) -> None:
     (work_id,) = new(3)
-    url = stack.queue_urls["BatchWork"]
-    settings.sqs().send_message(QueueUrl=url, MessageBody=WorkMessage(work_id=work_id).model_dump_json())
-    (message,) = settings.sqs().receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
     with away(service), suppress(EndpointConnectionError):
-        answer = work_on_batches(sqs_event(message), Context())
-        assert answer["batchItemFailures"]
+        assert not take({"work_id": work_id}, received=200)
+    assert stack.messages("BatchesDeadLetters") == []
 
-    recover(stack, ScriptedPlatform(steps={"upload": ScriptedStep(submits=[DONE])}).worker)
+    assert do(work_id)
 
-    assert (read()[0].status, kinds()) == (BatchStatus.ENDED, {"succeeded": 3})
+    assert (read()[0].made, sorted(started(stack))) == (3, sorted(ids(3)))
+
+
+# --- Too much at once ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def throttled(at: int) -> Iterator[Counter[str]]:
+    """The write of this number to the table is one too many; how many there were."""
+    writes: Counter[str] = Counter()
+
+    def refused(service: str, operation: str, _parameters: Any, call: Callable[[], Any]) -> Any:
+        if service == "dynamodb" and operation in ("PutItem", "UpdateItem", "TransactWriteItems"):
+            writes["all"] += 1
+            if writes["all"] == at:
+                raise _throttling(operation)
+        return call()
+
+    with each_call(refused):
+        yield writes
+
+
+def _throttling(operation: str) -> ClientError:
+    error: Any = {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slower"}}
+    if operation == "TransactWriteItems":
+        error = {
+            "Error": {"Code": "TransactionCanceledException", "Message": "slower"},
+            "CancellationReasons": [{"Code": "None"}, {"Code": "ThrottlingError"}],
+        }
+        return clients.dynamodb().exceptions.TransactionCanceledException(error, operation)
+    return ClientError(error, operation)
+
+
+@fastest
+def test_wherever_the_table_is_throttled_the_rest_comes_later_and_each_source_is_one_job(stack: Stack) -> None:
+    at, writes = 0, Counter(all=0)
+    while writes["all"] >= at:
+        at += 1
+        batch_id = scene.another_id()
+        batch, (work_id,) = batches.create(new_batch(batch_id), [*sources(2), NO_SOURCE])
+        with throttled(at) as writes:
+            done = take({"work_id": work_id}, received=100)
+        assert done == (writes["all"] < at)
+        assert do(work_id)
+
+        batch, counted = read(batch_id)
+        assert (batch.made, batch.work, counted.outcomes) == (3, 0, {"failed/not_made": 1}), at
+        assert {item["job_id"] for item in map(json.loads, stack.messages("VideoDbQueue"))} == {
+            job_id(batch, 0),
+            job_id(batch, 1),
+        }
+    assert at > 5
+    assert stack.messages("BatchesDeadLetters") == []
+
+
+# --- Sources of which no job can be made -----------------------------------------------------------------------------
+
+
+def test_a_source_of_which_no_job_can_be_made_fails_alone_and_is_counted(stack: Stack) -> None:
+    batch, (work_id,) = batches.create(new_batch(), [*sources(2), NO_SOURCE, *sources(2, start=2)])
+
+    assert do(work_id)
+    for index in (0, 1, 3, 4):
+        finish(job_id(batch, index))
+
+    batch, counted = read()
+    assert (batch.status, batch.made, counted.causes) == (BatchStatus.ENDED, 5, {"not_made": 1})
+    assert outcomes() == {"succeeded": 4, "failed/not_made": 1}
+
+
+def test_a_batch_of_which_no_job_can_be_made_ends_at_once(stack: Stack) -> None:
+    _, (work_id,) = batches.create(new_batch(), [NO_SOURCE] * 3)
+
+    assert do(work_id)
+
+    assert (read()[0].status, outcomes(), stack.items("JOB#")[0]["not_made"]) == (
+        BatchStatus.ENDED,
+        {"failed/not_made": 3},
+        True,
+    )
+
+
+def test_a_job_that_was_deleted_before_it_was_noted_that_it_was_made_is_counted_once(stack: Stack) -> None:
+    (work_id,) = new(2)
+    with patch.object(batches, "advance", side_effect=Crash), pytest.raises(Crash):
+        do(work_id)
+    first, second = ids(2)
+    finish(first)
+    jobs.delete(job(first))
+
+    assert do(work_id)
+    finish(second)
+
+    assert (read()[0].status, read()[0].made, outcomes()) == (BatchStatus.ENDED, 2, {"succeeded": 2})
+
+
+def test_a_job_that_a_callback_has_made_of_the_id_is_left_alone(stack: Stack) -> None:
+    (work_id,) = new(2)
+    first, second = ids(2)
+    adopted = transitions.adopted_by_end(first, "videodb", "upload", 1, StepSucceeded(), now=clock.now())
+    jobs.create(adopted)
+
+    assert do(work_id)
+    finish(second)
+
+    assert (started(stack), job(first).request.batch_id) == ([second], None)
+    assert (read()[0].status, outcomes()) == (BatchStatus.ENDED, {"succeeded": 1, "failed/not_made": 1})
+
+
+@pytest.mark.parametrize("source", [NO_SOURCE, "https://example.com/lecture.mp4"])
+def test_canceling_a_batch_multiplies_no_message_whatever_becomes_of_its_sources(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """Each message ends, and has one successor at most: those that come twice die out."""
+    monkeypatch.setattr(batches, "CHUNK", 5)
+    _, found = batches.create(new_batch(), [source] * (batches.CHUNK + 1))
+    cancellation = batches.cancel(read()[0])
+    for work_id in [*found, cancellation]:
+        for _ in range(5):  # sweeps found it waiting
+            queues.send_batch_message({"work_id": work_id})
+
+    def broken(_batch: Any, _index: int, _job: Any) -> Any:
+        raise RuntimeError("a defect")
+
+    with patch.object(batches, "make", broken), patch.object(clients.sqs(), "change_message_visibility"):
+        for work_id in found:
+            take({"work_id": str(work_id)})
+        assert do(cancellation), "it does not wait for the sources"
+    assert len(stack.messages("BatchesQueue")) == 15, "nobody has sent another one"
+
+    for work_id in found:
+        assert do(work_id)
+        assert do(work_id)
+    for found_id in started(stack):
+        _announce(found_id)
+
+    assert stack.messages("BatchesQueue") == []
+    kind = "failed/not_made" if source == NO_SOURCE else "canceled"
+    assert (read()[0].status, outcomes()) == (BatchStatus.ENDED, {kind: batches.CHUNK + 1})
+
+
+def _announce(found_id: str) -> None:
+    announce(job(found_id))
 
 
 # --- Retries ---------------------------------------------------------------------------------------------------------
@@ -196,66 +355,78 @@ def mixed() -> list[str]:
     finish(made[0])
     finish(made[1], FAULT)
     finish(made[2], OTHER_FAULT)
-    canceled = store.cancel(job(made[3]))
-    assert canceled is not None
-    ended.conclude(canceled)
+    scene.cancel(made[3])
+    _announce(made[3])
     scene.begin(made[4])
     return made
 
 
 @pytest.mark.parametrize(
-    ("cause", "tried"),
+    ("cause", "retried"),
     [(None, {1, 2}), ("download_failed", {1}), ("invalid_media_type", {2}), ("something_else", set())],
 )
-def test_a_retry_tries_what_failed_for_the_cause_and_leaves_the_rest_alone(
-    stack: Stack, cause: str | None, tried: set[int]
+def test_a_retry_is_for_what_failed_for_the_cause_and_leaves_the_rest_alone(
+    stack: Stack, cause: str | None, retried: set[int]
 ) -> None:
     made = mixed()
     before = [job(found) for found in made]
-    work_id = batches.retry(read()[0], cause=cause)
-    assert work_id is not None
+    stack.purge("VideoDbQueue")
 
-    assert do(work_id)
+    assert do(batches.retry(read()[0], cause=cause))
 
-    assert sorted(started(stack)) == sorted(made[index] for index in tried)
+    assert sorted(started(stack)) == sorted(made[index] for index in retried)
     for index, found in enumerate(made):
-        if index in tried:
+        if index in retried:
             assert (job(found).status, job(found).steps["upload"].status) == ("running", "queued")
         else:
             assert job(found) == before[index]
     assert read()[0].work == 0
 
 
-def test_a_job_that_was_deleted_or_made_by_a_callback_is_not_tried_again(stack: Stack) -> None:
-    deleted, adopted = put(2)
-    finish(deleted, FAULT)
-    store.delete(job(deleted))
-    settings.dynamodb().delete_item(
-        TableName=settings.setting("TABLE_NAME"), Key={"pk": {"S": f"JOB#{adopted}"}, "sk": {"S": "JOB"}}
-    )
-    stack.callback("videodb/upload", '{"success": false, "message": "Download failed."}', job=adopted)
-    assert job(adopted).adopted
-    stack.purge("VideoDbSteps")
-    work_id = batches.retry(read()[0], cause=None)
-    assert work_id is not None
-
+def test_a_job_that_was_deleted_or_made_by_a_callback_is_not_retried(stack: Stack) -> None:
+    batch, _ = batches.create(new_batch(total=2), sources(2))
+    deleted, adopted = ids(2)
+    jobs.create(transitions.adopted_by_end(adopted, "videodb", "upload", 1, NOT_DONE.end, now=clock.now()))
+    (work_id,) = (found["pk"].removeprefix("WORK#") for found in works(stack))
     assert do(work_id)
+    finish(deleted, FAULT)
+    jobs.delete(job(deleted))
+    stack.purge("VideoDbQueue")
+
+    assert do(batches.retry(read(batch.batch_id)[0], cause=None))
 
     assert (started(stack), job(adopted).status) == ([], "failed")
 
 
-def test_a_retry_that_is_done_again_after_it_broke_off_tries_none_again_that_has_failed_since(stack: Stack) -> None:
+def test_an_end_that_is_not_announced_yet_is_announced_before_the_job_is_retried(stack: Stack) -> None:
+    first, _ = put(2)
+    run(first, FAULT)
+    stack.purge("VideoDbQueue")
+    stack.messages("BusNotifications")
+    work_id = batches.retry(read()[0], cause=None)
+
+    with patch.object(app, "announce", side_effect=EndpointConnectionError(endpoint_url="sqs")):
+        assert not do(work_id), "while that is not possible it comes again"
+    assert job(first).status == "failed"
+    assert do(work_id)
+
+    assert (started(stack), job(first).status) == ([first], "running")
+    assert [json.loads(json.loads(message)["event"])["type"] for message in stack.messages("BusNotifications")] == [
+        "job.failed"
+    ]
+
+
+def test_a_retry_that_is_done_again_after_it_broke_off_retries_none_that_has_failed_since(stack: Stack) -> None:
     (made,) = put(1)
     finish(made, FAULT)
     work_id = batches.retry(read()[0], cause=None)
-    assert work_id is not None
     with patch.object(batches, "advance", side_effect=Crash), pytest.raises(Crash):
         do(work_id)
     finish(made, OTHER_FAULT)
 
     assert do(work_id)
 
-    assert (job(made).status, kinds()) == ("failed", {"failed/invalid_media_type": 1})
+    assert (job(made).status, outcomes()) == ("failed", {"failed/invalid_media_type": 1})
     assert (read()[0].status, read()[0].ends) == (BatchStatus.ENDED, 2)
 
 
@@ -263,7 +434,6 @@ def test_a_retry_of_nothing_ends_the_batch_again(stack: Stack) -> None:
     (made,) = put(1)
     finish(made, FAULT)
     work_id = batches.retry(read()[0], cause="something_else")
-    assert work_id is not None
     assert read()[0].status == BatchStatus.RUNNING
 
     assert do(work_id)
@@ -276,12 +446,10 @@ def test_a_retry_of_nothing_ends_the_batch_again(stack: Stack) -> None:
 
 def test_a_cancellation_ends_what_is_open_and_nothing_else(stack: Stack) -> None:
     made = mixed()
-    work_id = batches.cancel(read()[0])
-    assert work_id is not None
+    stack.purge("VideoDbQueue")
 
-    assert do(work_id)
+    assert do(batches.cancel(read()[0]))
 
-    assert kinds() == {"succeeded": 1, "failed/download_failed": 1, "failed/invalid_media_type": 1, "canceled": 3}
     assert [job(found).status for found in made] == [
         "succeeded",
         "failed",
@@ -290,172 +458,258 @@ def test_a_cancellation_ends_what_is_open_and_nothing_else(stack: Stack) -> None
         "canceled",
         "canceled",
     ]
+    assert sorted(started(stack)) == sorted(made[4:]), "their workers announce it"
+    _announce(made[4])
+    _announce(made[5])
+    assert outcomes() == {"succeeded": 1, "failed/download_failed": 1, "failed/invalid_media_type": 1, "canceled": 3}
     assert (read()[0].status, read()[0].canceled, read()[0].closed) == (BatchStatus.ENDED, True, True)
 
 
 def test_a_batch_without_sources_can_be_canceled(stack: Stack) -> None:
     put(0, closed=False)
-    work_id = batches.cancel(read()[0])
-    assert work_id is not None
 
-    assert do(work_id)
+    assert do(batches.cancel(read()[0]))
 
     assert (read()[0].status, read()[0].work) == (BatchStatus.ENDED, 0)
 
 
-@fastest
-def test_a_cancellation_waits_for_sources_that_are_being_made_into_jobs_and_cancels_those_too(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("functions.pipeline.batches.app._NOT_MADE_YET_SECONDS", 0)
-    first, second = new(batches.CHUNK + 5)
-    assert do(first)
-    assert len(started(stack)) == batches.CHUNK
-    cancellation = batches.cancel(read()[0])
-    assert cancellation is not None
+def test_a_cancellation_that_broke_off_before_it_sent_anything_sends_it_when_it_comes_again(stack: Stack) -> None:
+    (made,) = put(1)
+    stack.purge("VideoDbQueue")
+    work_id = batches.cancel(read()[0])
+    with patch.object(queues, "send_looks", side_effect=lambda looks: _crash(list(looks))), pytest.raises(Crash):
+        do(work_id)
+    assert job(made).status == "canceled"
 
-    assert do(cancellation)
-    assert kinds() == {"canceled": 192, "pending": 8}, "the last window is not whole"
-    assert do(second)
-    work(stack)
+    assert do(work_id)
 
-    assert kinds() == {"canceled": batches.CHUNK + 5}
-    assert started(stack) == [], "nothing of a canceled batch is started"
-    assert (read()[0].status, read()[0].ends) == (BatchStatus.ENDED, 1)
+    assert started(stack) == [made]
 
 
-def test_a_cancellation_does_not_take_for_deleted_what_is_made_while_it_looks(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("functions.pipeline.batches.app._NOT_MADE_YET_SECONDS", 0)
-    (only,) = new(3)
-    cancellation = batches.cancel(read()[0])
-    assert cancellation is not None
-    look = batches.jobs_at
-
-    def made_meanwhile(*asked: Any) -> Any:
-        found = look(*asked)
-        if batches.work(only):
-            assert do(only)
-        return found
-
-    monkeypatch.setattr(batches, "jobs_at", made_meanwhile)
-    assert do(cancellation)
-    work(stack)
-
-    assert (kinds(), read()[0].status) == ({"canceled": 3}, BatchStatus.ENDED)
+def _crash(_looks: Any) -> None:
+    raise Crash
 
 
 @fastest
-def test_a_cancellation_and_a_job_that_ends_at_the_same_moment_count_it_once_in_every_order(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ended, "settle", lambda _batch: None)  # there are thousands of orders with it
+def test_sources_that_become_jobs_while_their_batch_is_canceled_are_canceled_in_every_order(stack: Stack) -> None:
+    def prepare() -> tuple[Batch, Work]:
+        batch, (work_id,) = batches.create(new_batch(scene.another_id()), sources(1))
+        return batch, begun(work_id)
 
-    def prepare() -> tuple[Job, Work]:
-        (made,) = put(1, scene.another_id())
+    def cancel(batch: Batch) -> None:
+        work_id = batches.cancel(batch)
+        app.cancel(batch.model_copy(update={"canceled": True}), begun(work_id))
+
+    ways = set()
+    for before, expansion in in_every_order(
+        prepare, lambda both: [partial(app.expand, *both), partial(cancel, both[0])]
+    ):
+        ways.add(batches.work(expansion.work_id) is None)
+        scene.do(expansion.work_id)
+        batch, _ = read(before.batch_id)
+        (made,) = batches.jobs_at(batch, range(1))
+        assert (made.status, batch.work, batch.made) == (JobStatus.CANCELED, 0, 1)
+        _announce(made.job_id)
+        assert (read(before.batch_id)[0].status, outcomes(before.batch_id)) == (BatchStatus.ENDED, {"canceled": 1})
+    assert ways == {True, False}, "one that saw no cancellation must do its part again"
+
+
+@fastest
+def test_a_cancellation_and_a_job_that_ends_at_the_same_moment_count_it_once_in_every_order(stack: Stack) -> None:
+    def prepare() -> tuple[Batch, str, Work]:
+        batch_id = scene.another_id()
+        (made,) = put(1, batch_id)
         scene.begin(made)
-        scene.tell(made, StepSucceeded())
-        begun = batches.cancel(read(str(job(made).batch))[0])
-        found = batches.work(begun or "")
-        assert found is not None
-        return job(made), found
+        work_id = batches.cancel(read(batch_id)[0])
+        return read(batch_id)[0], made, begun(work_id)
 
-    def cancel(found: Work) -> None:
-        app.cancel(read(found.batch_id)[0], found)
+    def end(made: str) -> None:
+        found = transitions.step_ended
+        jobs.change(made, partial(found, name="upload", attempt=1, end=StepSucceeded(), now=clock.now()))
 
-    def end(running: Job) -> None:
-        done = store.end(running, JobStatus.SUCCEEDED)
-        if done:
-            ended.conclude(done)
-
-    orders, ways = 0, set()
-    for running, found in in_every_order(prepare, lambda two: [partial(cancel, two[1]), partial(end, two[0])]):
-        orders += 1
-        do(found.work_id)
-        assert batches.settle(found.batch_id) is not None
-        batch, _ = read(found.batch_id)
-        status = job(running.job_id).status
+    ways = set()
+    for before, made, _ in in_every_order(
+        prepare, lambda one: [partial(app.cancel, one[0], one[2]), partial(end, one[1])]
+    ):
+        _announce(made)
+        batch, _ = read(before.batch_id)
+        status = job(made).status
         ways.add(status)
-        assert kinds(found.batch_id) == {status: 1}
-        assert (batch.status, batch.ends, batch.work) == (BatchStatus.ENDED, 1, 0)
-    assert orders >= 20
+        assert (outcomes(batch.batch_id), batch.status, batch.ends) == ({status: 1}, BatchStatus.ENDED, 1)
     assert ways == {JobStatus.SUCCEEDED, JobStatus.CANCELED}
 
 
 @pytest.mark.parametrize("when", ["before", "amidst"])
 def test_a_retry_stops_when_its_batch_is_canceled(stack: Stack, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
-    """Else it might try jobs again that the cancellation has passed already."""
-    (made,) = put(1)
-    finish(made, FAULT)
+    """Else it might retry jobs that the cancellation has passed already."""
+    first, _ = put(2)
+    finish(first, FAULT)
     retry = batches.retry(read()[0], cause=None)
-    assert retry is not None
 
     def cancel() -> None:
-        cancellation = batches.cancel(read()[0])
-        assert cancellation is not None
-        assert do(cancellation)
+        assert do(batches.cancel(read()[0]))
 
     if when == "before":
         cancel()
     else:
-        original = store.retry
+        original = jobs.change
+        acts = [cancel]
 
-        def retried_after_the_cancellation_has_passed(*arguments: Any) -> Any:
-            cancel()
-            return original(*arguments)
+        def changed_after_the_cancellation_has_passed(*arguments: Any, **more: Any) -> Any:
+            if acts:
+                acts.pop()()
+            return original(*arguments, **more)
 
-        monkeypatch.setattr(store, "retry", retried_after_the_cancellation_has_passed)
+        monkeypatch.setattr(jobs, "change", changed_after_the_cancellation_has_passed)
 
     assert do(retry)
+    for found in set(started(stack)):
+        _announce(found)
 
-    assert (started(stack), read()[0].status, read()[0].work) == ([], BatchStatus.ENDED, 0)
-    assert kinds() == ({"failed/download_failed": 1} if when == "before" else {"canceled": 1})
+    assert (read()[0].status, read()[0].work) == (BatchStatus.ENDED, 0)
+    before: dict[str, int] = {"failed/download_failed": 1, "canceled": 1}
+    assert outcomes() == (before if when == "before" else {"canceled": 2})
 
 
-def test_a_retry_after_a_cancellation_tries_again_what_had_failed(stack: Stack) -> None:
+def test_a_retry_after_a_cancellation_is_for_what_had_failed(stack: Stack) -> None:
     made = mixed()
-    cancellation = batches.cancel(read()[0])
-    assert cancellation is not None
-    assert do(cancellation)
-    retry = batches.retry(read()[0], cause=None)
-    assert retry is not None
+    assert do(batches.cancel(read()[0]))
+    for found in made[4:]:
+        _announce(found)
+    stack.purge("VideoDbQueue")
 
-    assert do(retry)
+    assert do(batches.retry(read()[0], cause=None))
 
     assert sorted(started(stack)) == sorted(made[1:3])
-    assert (read()[0].canceled, kinds()) == (False, {"succeeded": 1, "running": 2, "canceled": 3})
+    assert (read()[0].canceled, outcomes()) == (False, {"succeeded": 1, "canceled": 3})
+
+
+# --- Looks at a batch ------------------------------------------------------------------------------------------------
+
+
+def test_a_look_at_a_batch_ends_what_is_to_end_and_is_harmless_else(stack: Stack) -> None:
+    (first,) = put(1)
+    assert take({"batch_id": BATCH})
+    assert work(stack) == 1
+    assert read()[0].status == BatchStatus.RUNNING
+
+    ended = run(first)
+    jobs.change(first, partial(transitions.announced, number=ended.ends, now=clock.now()))
+    for _ in range(3):
+        assert take({"batch_id": BATCH})
+
+    assert (read()[0].status, read()[0].ends) == (BatchStatus.ENDED, 1)
+    assert len(announcements(stack)["batch.ended"]) == 1
+    assert take({"batch_id": "elsewhere"})
+
+
+@fastest
+def test_jobs_whose_messages_were_lost_before_they_began_are_started_again_by_their_batch(stack: Stack) -> None:
+    made = put(app.AT_ONCE + 3)
+    scene.begin(made[0])
+    finish(made[1])
+    stack.purge("VideoDbQueue")
+
+    assert take({"batch_id": BATCH})
+    assert work(stack) == 1
+
+    assert sorted(started(stack)) == sorted(made[2:])
+    assert read()[0].work == 0
+
+
+def test_jobs_that_wait_in_a_long_queue_are_not_started_again(stack: Stack) -> None:
+    put(app.BACKLOG)
+
+    assert take({"batch_id": BATCH})
+
+    assert (stack.messages("BatchesQueue"), works(stack)) == ([], [])
+
+
+def test_a_batch_whose_sources_are_being_made_into_jobs_is_not_started_again(stack: Stack) -> None:
+    first, _ = new(batches.CHUNK + 1)
+    assert do(first)
+    stack.purge("VideoDbQueue")
+
+    assert take({"batch_id": BATCH})
+
+    assert (stack.messages("BatchesQueue"), len(works(stack))) == ([], 1)
+
+
+def test_a_batch_whose_jobs_are_not_there_to_be_started_is_left_alone(stack: Stack) -> None:
+    put(0, closed=False)
+
+    assert take({"batch_id": BATCH})
+
+    assert stack.messages("BatchesQueue") == []
 
 
 # --- Its whole life --------------------------------------------------------------------------------------------------
 
 
 @dataclass
+class Clock:
+    """Runs on when a test says so."""
+
+    real: Callable[[], int] = clock.now
+    ahead: int = 0
+
+    def now(self) -> int:
+        return self.real() + self.ahead
+
+
+@dataclass
 class Life:
-    """A batch's life, from a request to its end, with scripted answers of the platform, and what was told of it."""
+    """A batch's life, from its sources to its end, with scripted answers of the platform."""
 
     stack: Stack
-    key: str
+    batch_id: str = field(default_factory=scene.another_id)
     platform: ScriptedPlatform = field(
         default_factory=lambda: ScriptedPlatform(steps={"upload": ScriptedStep(submits=[DONE, NOT_DONE, DONE])})
     )
 
     def create(self) -> None:
-        call("POST", "/batches", {"sources": sources(3), **scene.TEMPLATE}, headers={"idempotency-key": self.key})
+        _, found = batches.create(new_batch(self.batch_id), [*sources(2), NO_SOURCE])
+        for work_id in found:
+            queues.send_batch_message({"work_id": work_id})
 
-    def retry(self) -> None:
-        call("POST", f"/batches/{self.batch_id}/retry")
+    def ask(self, begin: Callable[[Any], str | None]) -> None:
+        work_id = begin(read(self.batch_id)[0])
+        if work_id:
+            queues.send_batch_message({"work_id": work_id})
 
-    def cancel(self) -> None:
-        call("DELETE", f"/batches/{self.batch_id}")
-
-    def go_on(self) -> None:
+    def go_on(self, *, rounds: int = 100) -> None:
         work(self.stack)
-        self.stack.work("VideoDbSteps", self.platform.worker)
+        self.stack.work("VideoDbQueue", self.platform.worker, rounds=rounds)
 
-    @property
-    def batch_id(self) -> str:
-        return requests.job_id(self.key)
+    def recover(self, time: Clock) -> None:
+        """All messages are lost; what remains is the table, and sweeps."""
+        for queue in ("BatchesQueue", "VideoDbQueue"):
+            self.stack.purge(queue)
+        for _ in range(8):
+            time.ahead += 2 * 3600 * clock.SECOND
+            if not handler("pipeline/sweep")({}, Context())["overdue"]:
+                return
+            while work(self.stack) or self.stack.work("VideoDbQueue", self.platform.worker):
+                pass
+        raise AssertionError("it never ends")
+
+
+def ran(life: Life) -> None:
+    life.create()
+    life.go_on()
+
+
+def ran_and_was_retried(life: Life) -> None:
+    ran(life)
+    life.ask(partial(batches.retry, cause=None))
+    life.go_on()
+
+
+def was_canceled(life: Life) -> None:
+    life.create()
+    life.go_on(rounds=1)
+    life.ask(batches.cancel)
+    life.go_on()
 
 
 class Crash(BaseException):
@@ -465,154 +719,81 @@ class Crash(BaseException):
 @contextmanager
 def stopped_at(point: int) -> Iterator[Counter[str]]:
     """Whoever makes the call of this number to AWS is stopped before it; how many calls there were."""
-    original = BaseClient._make_api_call  # type: ignore[attr-defined]
     calls: Counter[str] = Counter()
 
-    def counted(self: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+    def counted(_service: str, operation: str, _parameters: Any, call: Callable[[], Any]) -> Any:
         calls["all"] += operation not in ("ReceiveMessage", "DeleteMessage", "Scan")  # the event source's, and ours
         if calls["all"] == point:
             raise Crash
-        return original(self, operation, parameters)
+        return call()
 
-    with patch.object(BaseClient, "_make_api_call", counted), suppress(Crash):
+    with each_call(counted), suppress(Crash):
         yield calls
 
 
-def recover(stack: Stack, worker: Handler) -> None:
-    """All messages are lost; what remains is the table, and sweeps."""
-    for queue in ("BatchWork", "VideoDbSteps"):
-        stack.purge(queue)
-    while handler("pipeline/sweep")({}, Context())["overdue"]:
-        while stack.work("BatchWork", work_on_batches) or stack.work("VideoDbSteps", worker):
-            pass
-
-
-def notices(stack: Stack) -> dict[str, set[str]]:
-    """The ids of the events on their way to be told, by their types."""
+def announcements(stack: Stack) -> dict[str, set[str]]:
+    """The ids of the events on their way to the bus, by their types."""
     found: dict[str, set[str]] = {}
-    for message in stack.messages("Notices"):
-        notice = json.loads(message)
-        found.setdefault(json.loads(notice["event"])["type"], set()).add(notice["event_id"])
+    for message in map(json.loads, stack.messages("BusNotifications")):
+        found.setdefault(json.loads(message["event"])["type"], set()).add(message["event_id"])
     return found
 
 
-def ran(life: Life) -> None:
-    life.create()
-    life.go_on()
-
-
-def ran_and_was_tried_again(life: Life) -> None:
-    life.platform.steps["upload"].submits = [DONE, NOT_DONE, DONE, DONE]
-    ran(life)
-    life.retry()
-    life.go_on()
-
-
-def was_canceled(life: Life) -> None:
-    life.create()
-    work(life.stack)
-    life.stack.work("VideoDbSteps", life.platform.worker, rounds=2)
-    life.cancel()
-    life.go_on()
-
-
 @fastest
-@pytest.mark.usefixtures("no_grace")
 @pytest.mark.parametrize(
     "live",
     [
         pytest.param(ran, id="made and run"),
-        pytest.param(ran_and_was_tried_again, id="tried again"),
+        pytest.param(ran_and_was_retried, id="retried"),
         pytest.param(was_canceled, id="canceled"),
     ],
 )
-def test_everybody_may_be_stopped_at_every_call_and_the_batch_still_ends_once_with_true_counts(
+def test_everybody_may_be_stopped_at_every_call_and_the_batch_still_ends_with_true_counts(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, live: Callable[[Life], None]
 ) -> None:
-    monkeypatch.setattr(steps, "LEASE_SECONDS", 0)
-    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
+    time = Clock()
+    monkeypatch.setattr(clock, "now", time.now)
     point, calls = 0, Counter(all=0)
     while calls["all"] >= point:
         point += 1
-        life = Life(stack, key=f"stopped at {point}")
+        life = Life(stack)
         with stopped_at(point) as calls:
             live(life)
         if batches.get(life.batch_id) is None:
-            continue  # nobody was told that there is a batch
+            continue  # nobody was answered that there is a batch
 
-        recover(stack, life.platform.worker)
+        life.recover(time)
 
-        batch_id = life.batch_id
-        batch, counts = read(batch_id)
-        jobs = [job(job_id_of(batch_id, index)) for index in range(3)]
-        assert (batch.status, batch.work, batch.announced) == (BatchStatus.ENDED, 0, batch.ends), point
-        assert kinds(batch_id) == scene.said(jobs), point
-        assert counts.ended == counts.made == 3, point
-        assert all(found.is_told and found.status.ended for found in jobs), point
-        told = notices(stack)
-        assert len(told.pop("batch.ended")) == batch.ends, point
-        assert sum(map(len, told.values())) <= sum(found.ends for found in jobs), point
-        assert stack.items("WORK#") == [], point
-    assert point > 30
-
-
-@pytest.mark.parametrize("number", [30])
-def test_a_batch_at_videodb_ends_once_with_its_totals_and_causes_and_a_notice_of_every_end(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
-    files = ["lecture.mp4", "private.mp4", "refused.mp4"]
-    request = {
-        "provider": "videodb",
-        "sources": [f"https://example.com/{index}/{files[index % 3]}" for index in range(number)],
-        "steps": ["upload"],
-        "notify_url": "https://hooks.example.com/batch",
-        "notify_jobs": True,
-    }
-    batch_id = call("POST", "/batches", request).json["batch_id"]
-    with SimulatedVideoDb(port=0, seed=7, pace=0.01) as videodb:
-        monkeypatch.setenv("VIDEODB_URL", videodb.url)
-        work(stack)
-        stack.work("VideoDbSteps", handler("videodb/steps"), rounds=10_000)
-
-    shown = call("GET", f"/batches/{batch_id}").json
-    assert (shown["status"], shown["progress"], shown["total"]) == ("ended", 1.0, number)
-    assert shown["totals"] == totals(succeeded=10, failed=20)
-    assert sum(shown["causes"].values()) == 20
-    assert len(shown["causes"]) == 2
-    assert shown["started_at"] <= shown["ended_at"]
-    sent = [json.loads(message) for message in stack.messages("Notices")]
-    assert Counter(json.loads(notice["event"])["type"] for notice in sent) == {
-        "job.succeeded": 20,  # on the bus, and to the URL
-        "job.failed": 40,
-        "batch.ended": 2,
-    }
-    assert len({notice["event_id"] for notice in sent}) == 31
-    (told,) = (
-        json.loads(notice["event"])["data"] for notice in sent if "url" in notice and "batch" in notice["event"][:30]
-    )
-    assert (told["totals"], told["causes"]) == (shown["totals"], shown["causes"])
+        batch, counted = read(life.batch_id)
+        made = batches.jobs_at(batch, range(3))
+        assert (batch.status, batch.work, batch.made) == (BatchStatus.ENDED, 0, 3), point
+        assert batch.announced == batch.ends, point
+        assert outcomes(life.batch_id) == Counter([*(str(found.counted) for found in made), "failed/not_made"]), point
+        assert counted.ended == 3, point
+        assert all(found.is_announced and found.counted == found.outcome for found in made), point
+        said = announcements(stack)
+        assert len(said.pop("batch.ended")) == batch.ends, point
+        assert sum(map(len, said.values())) == sum(found.ends for found in made), point
+        assert works(stack) == [], point
+    assert point > 25
 
 
-def test_a_settle_message_ends_what_is_to_end_and_is_harmless_else(stack: Stack) -> None:
-    first, second = put(2)
-    store.concluded(run(first))
-    assert take(SettleMessage(batch_id=BATCH).model_dump_json())
-    assert read()[0].status == BatchStatus.RUNNING
+def test_a_change_that_is_always_overtaken_is_a_defect_that_comes_again(stack: Stack) -> None:
+    (made,) = put(1)
+    work_id = batches.cancel(read()[0])
+    with patch.object(jobs, "change", side_effect=ConflictError("always")):
+        assert not do(work_id)
 
-    store.concluded(run(second))
-    for _ in range(3):
-        assert take(SettleMessage(batch_id=BATCH).model_dump_json())
-
-    assert (read()[0].status, read()[0].ends) == (BatchStatus.ENDED, 1)
-    assert len(notices(stack)["batch.ended"]) == 1
-    assert take(SettleMessage(batch_id="elsewhere").model_dump_json())
+    assert do(work_id)
+    assert job(made).status == "canceled"
 
 
-def test_start_messages_that_sqs_does_not_take_are_known_as_such(stack: Stack) -> None:
+def test_looks_that_sqs_does_not_take_are_known_as_such(stack: Stack) -> None:
     refused = {"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": False}]}
-    with (
-        patch.object(settings.sqs(), "send_message_batch", return_value=refused),
-        pytest.raises(queues.NotSentError, match="1 of 1 messages: InternalError"),
-    ):
-        queues.send_starts("videodb", ["job-1"], group=BATCH)
+    (work_id,) = new(1)
+    with patch.object(clients.sqs(), "send_message_batch", return_value=refused):
+        assert not take({"work_id": work_id}, received=100)
+    assert stack.messages("BatchesDeadLetters") == []
+
+    assert do(work_id)
+    assert started(stack) == ids(1)
