@@ -6,24 +6,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from botocore.client import BaseClient
-from video_jobs import ended, settings, store
+from video_jobs import clock as moment
+from video_jobs import settings
 from video_jobs.api import waiting
-from video_jobs.batches import BatchStatus, job_id
-from video_jobs.jobs import StepSucceeded
-from video_jobs.queues import WorkMessage
-from video_jobs.store import batches
+from video_jobs.api.native import LARGEST_BATCH
+from video_jobs.aws import clients
+from video_jobs.jobs.batches import BatchStatus, job_id
+from video_jobs.store import batches, jobs, table
+from video_jobs.store.due import overdue
 
-from functions.api.batches.app import LARGEST_BODY
 from tests import batch as scene
-from tests.api.calls import PROBLEM, Answer, Read, away, call, create, reads
-from tests.batch import BATCH, FAULT, OTHER_FAULT, finish, job, kinds, put, read, sources, totals
+from tests.api.calls import PROBLEM, Answer, away, call, create, reads
+from tests.batch import BATCH, FAULT, OTHER_FAULT, finish, job, outcomes, put, read, sources
 from tests.patches import change
+from tests.scripted import CREATED_AT
 from tests.stack import Stack, handler
 
 PLATFORMS: Mapping[str, dict[str, Any]] = {
@@ -34,7 +35,7 @@ PLATFORMS: Mapping[str, dict[str, Any]] = {
     },
     "twelvelabs": {"plan": "task", "options": {"index_id": "62a0906d47f5678267ec10a6"}},
     "apivideo": {"options": {"upload": {"title": "A lecture"}}, "retry": {"max_attempts": 5, "base_delay": 2}},
-    "apsaravideo": {"check_interval": 7.5, "notify_checks": True},
+    "apsaravideo": {"check_interval": 7.5, "notify_polls": True},
 }
 """For each platform, what a job of it may ask for."""
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -46,14 +47,30 @@ def post(**changes: Any) -> Answer:
     return call("POST", "/batches", {name: value for name, value in body.items() if value is not None})
 
 
+def job_of(batch_id: str, index: int = 0) -> str:
+    """The id of one of a batch's jobs."""
+    return job_id(read(batch_id)[0], index)
+
+
 def show(batch_id: str = BATCH, **query: Any) -> Any:
     answer = call("GET", f"/batches/{batch_id}", query=query)
     assert answer.status == 200, answer.text
     return answer.json
 
 
+def totals(**numbers: int) -> Mapping[str, int]:
+    """What a batch's answer says, where the rest is none."""
+    return dict.fromkeys(("waiting", "open", "succeeded", "failed", "canceled"), 0) | numbers
+
+
 def work(stack: Stack) -> None:
-    stack.work("BatchWork", handler("pipeline/batches"))
+    stack.work("BatchesQueue", handler("pipeline/batches"))
+
+
+def announce(stack: Stack) -> None:
+    """Have VideoDB's worker announce what has ended: nothing is asked of VideoDB."""
+    stack.work("VideoDbQueue", handler("videodb/worker"))
+    work(stack)
 
 
 # --- Create ----------------------------------------------------------------------------------------------------------
@@ -81,8 +98,8 @@ def test_a_batch_is_answered_at_once_and_says_where_it_is_shown(stack: Stack) ->
         "version": 0,
     }
     assert show(made["batch_id"])["created_at"] == created
-    (message,) = stack.messages("BatchWork")
-    assert batches.work(WorkMessage.model_validate_json(message).work_id)
+    (message,) = stack.messages("BatchesQueue")
+    assert batches.work(json.loads(message)["work_id"])
 
 
 @pytest.mark.parametrize("provider", PLATFORMS)
@@ -92,11 +109,12 @@ def test_a_batchs_jobs_are_what_a_job_of_the_same_request_is(stack: Stack, provi
     assert answer.status == 201, answer.text
     work(stack)
 
-    one, made = (job(found) for found in (alone["job_id"], job_id(answer.json["batch_id"], 0)))
+    one, made = (job(found) for found in (alone["job_id"], job_of(answer.json["batch_id"])))
 
-    own = {"job_id", "batch", "batch_index", "counted", "request_digest", "created_at", "updated_at"}
-    assert made.model_dump(exclude=own) == one.model_dump(exclude=own)
-    assert (made.batch, made.batch_index, made.counted) == (answer.json["batch_id"], 0, "pending")
+    own = {"batch_id", "batch_index", "batch_created_at", "digest"}
+    assert made.request.model_dump(exclude=own) == one.request.model_dump(exclude=own)
+    assert (made.request.batch_id, made.request.batch_index) == (answer.json["batch_id"], 0)
+    assert (made.provider, made.plan, made.status) == (one.provider, one.plan, one.status)
 
 
 @pytest.mark.parametrize("notify_jobs", [False, True])
@@ -106,7 +124,7 @@ def test_a_batch_may_have_its_end_told_and_those_of_its_jobs(stack: Stack, notif
     work(stack)
 
     assert read(batch_id)[0].notify_url == url
-    assert job(job_id(batch_id, 0)).notify_url == (url if notify_jobs else None)
+    assert job(job_of(batch_id)).request.notify_url == (url if notify_jobs else None)
 
 
 def test_the_same_key_makes_one_batch_and_another_request_of_it_is_refused(stack: Stack) -> None:
@@ -117,13 +135,13 @@ def test_the_same_key_makes_one_batch_and_another_request_of_it_is_refused(stack
 
     assert (first.status, again.status) == (201, 201)
     assert first.json == again.json
-    assert len(stack.messages("BatchWork")) == 1
+    assert len(stack.messages("BatchesQueue")) == 1
     assert (other.status, other.code) == (422, "idempotency_key_reused")
 
 
 def test_ten_thousand_sources_are_taken_and_one_more_is_not(stack: Stack) -> None:
     assert post(sources=sources(10_000)).json["totals"]["waiting"] == 10_000
-    assert len(stack.messages("BatchWork")) == 50
+    assert len(stack.messages("BatchesQueue")) == 50
 
     answer = post(sources=sources(10_001))
     assert (answer.status, answer.code, answer.fields) == (422, "invalid_request", ["body.sources"])
@@ -139,7 +157,7 @@ def test_a_body_that_no_transaction_takes_is_refused_and_the_answer_says_what_to
 
     assert (answer.status, answer.code) == (413, "too_large")
     assert (
-        f"{LARGEST_BODY} is the most. Leave the batch open, and send its sources in several requests."
+        f"{LARGEST_BATCH} is the most. Leave the batch open, and send its sources in several requests."
         in (answer.json["detail"])
     )
     assert stack.items() == before
@@ -147,9 +165,9 @@ def test_a_body_that_no_transaction_takes_is_refused_and_the_answer_says_what_to
 
 def test_the_largest_body_is_taken(stack: Stack) -> None:
     body = {**scene.TEMPLATE, "sources": sources(10_000)}
-    padding = (LARGEST_BODY - len(json.dumps(body))) // 10_000
+    padding = (LARGEST_BATCH - len(json.dumps(body))) // 10_000
     body["sources"] = [f"{source}{'x' * padding}" for source in sources(10_000)]
-    assert LARGEST_BODY - 10_000 < len(json.dumps(body)) <= LARGEST_BODY
+    assert LARGEST_BATCH - 10_000 < len(json.dumps(body)) <= LARGEST_BATCH
 
     assert call("POST", "/batches", body).json["total"] == 10_000
 
@@ -166,7 +184,7 @@ def test_the_largest_body_is_taken(stack: Stack) -> None:
         ({"sources": [1]}, ["body.sources.0"]),
         ({"source": "https://example.com/1.mp4"}, ["body.source"]),
         ({"media_id": "m-1"}, ["body.media_id"]),
-        ({"batch": "a label"}, ["body.batch"]),
+        ({"label": "a label"}, ["body.label"]),
         ({"name": ""}, ["body.name"]),
         ({"name": "x" * 129}, ["body.name"]),
         ({"open": "perhaps"}, ["body.open"]),
@@ -236,14 +254,14 @@ def test_a_body_that_is_no_json_is_refused(
 def test_a_caller_whose_batch_dynamodb_does_not_take_now_is_told_to_try_again_and_can(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, code: str, key: dict[str, str]
 ) -> None:
-    change(monkeypatch, store.table, time, sleep=lambda _seconds: None)
+    change(monkeypatch, table, time, sleep=lambda _seconds: None)
     body = {**scene.TEMPLATE, "sources": sources(2)}
     with canceled(code):
         answer = call("POST", "/batches", body, headers=key)
 
     assert (answer.status, answer.code) == (503, "unavailable")
     assert "try again" in answer.json["detail"]
-    assert (stack.items(), stack.messages("BatchWork")) == ([], [])
+    assert (stack.items("BATCH#"), stack.messages("BatchesQueue")) == ([], [])
     assert call("POST", "/batches", body, headers=key).status == 201
 
 
@@ -257,23 +275,20 @@ def canceled(code: str) -> Iterator[None]:
             return original(self, operation, parameters)
         reasons = [{"Code": code}, *({"Code": "None"} for _ in parameters["TransactItems"][1:])]
         error = {"Error": {"Code": "TransactionCanceledException", "Message": ""}, "CancellationReasons": reasons}
-        raise settings.dynamodb().exceptions.TransactionCanceledException(error, operation)  # type: ignore[arg-type]
+        raise clients.dynamodb().exceptions.TransactionCanceledException(error, operation)  # type: ignore[arg-type]
 
     with patch.object(BaseClient, "_make_api_call", refused):
         yield
 
 
-def test_a_batch_whose_messages_cannot_be_sent_is_made_all_the_same_and_found_by_the_sweep(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store.table, "SWEEP_GRACE_SECONDS", -1)
+def test_a_batch_whose_messages_cannot_be_sent_is_made_all_the_same_and_found_by_the_sweep(stack: Stack) -> None:
     with away("sqs"):
         assert post().status == 201
 
-    handler("pipeline/sweep")({}, SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000))
-    work(stack)
-
-    assert len(stack.messages("VideoDbSteps")) == 2
+    assert stack.messages("BatchesQueue") == []
+    soon = moment.after(moment.now(), 300)
+    (due,) = (item for shard in range(table.SHARDS) for item in overdue(f"work#{shard}", before=soon))
+    assert batches.work(due["pk"].removeprefix("WORK#"))
 
 
 # --- Show ------------------------------------------------------------------------------------------------------------
@@ -287,13 +302,12 @@ def test_a_batch_shows_where_its_sources_stand_and_why_jobs_failed(stack: Stack)
     for found in made[2:4]:
         finish(found, OTHER_FAULT)
     finish(made[4], FAULT)
-    canceled = store.cancel(job(made[5]))
-    assert canceled is not None
-    ended.conclude(canceled)
+    call("DELETE", f"/jobs/{made[5]}")
+    announce(stack)
 
     shown = show()
 
-    assert shown["totals"] == totals(waiting=2, pending=4, running=1, succeeded=1, failed=3, canceled=1)
+    assert shown["totals"] == totals(waiting=2, open=5, succeeded=1, failed=3, canceled=1)
     assert list(shown["causes"].items()) == [("invalid_media_type", 2), ("download_failed", 1)]
     assert (shown["total"], shown["progress"], shown["status"]) == (12, round(5 / 12, 4), "running")
     assert shown["rate"] > 0
@@ -330,6 +344,7 @@ def test_a_batch_that_is_not_there_is_not_found(stack: Stack, method: str, path:
 
 def test_a_batch_is_shown_by_one_read(stack: Stack) -> None:
     put(3)
+    show()
     stack.calls.clear()
 
     show()
@@ -358,7 +373,7 @@ def test_batches_are_listed_newest_first_each_one_once(stack: Stack) -> None:
 
 
 def batch_of(day: int) -> str:
-    created = f"2026-11-{day:02}T00:00:00.000Z"
+    created = CREATED_AT + day * 86_400_000
     put(1, f"batch-{day}", name=f"day {day}", created_at=created)
     return f"batch-{day}"
 
@@ -387,23 +402,26 @@ def test_lists_of_jobs_have_no_batches_and_the_list_of_batches_no_jobs(stack: St
     made = put(2)
     create()
 
-    for query in ({}, {"provider": "videodb"}, {"status": "pending"}, {"batch": BATCH}):
-        jobs = call("GET", "/jobs", query=query).json["jobs"]
-        assert {each["job_id"] for each in jobs} >= set(made)
-        assert len(jobs) == (2 if "batch" in query else 3)
+    for query in ({}, {"provider": "videodb"}, {"status": "pending"}):
+        listed = call("GET", "/jobs", query=query).json["jobs"]
+        assert {each["job_id"] for each in listed} >= set(made)
+        assert {each["batch_id"] for each in listed} == {BATCH, None}
+        assert len(listed) == 3
     assert [each["batch_id"] for each in call("GET", "/batches").json["batches"]] == [BATCH]
 
 
-def test_a_page_of_batches_is_two_calls_and_reads_no_more_than_it_shows(stack: Stack) -> None:
+def test_a_page_of_batches_reads_no_more_than_it_may_show(stack: Stack) -> None:
     for day in range(1, 8):
         batch_of(day)
+    call("GET", "/batches")
     stack.calls.clear()
 
     with reads() as found:
         call("GET", "/batches", query={"limit": 2})
 
-    assert stack.calls == ["dynamodb.Query", "dynamodb.BatchGetItem"]
-    assert found == [Read(index="listing", items=3)]
+    assert stack.calls == ["dynamodb.Query"] * table.SHARDS + ["dynamodb.BatchGetItem"]
+    assert {each.index for each in found} == {"by_provider"}
+    assert sum(each.items for each in found) <= table.SHARDS * (2 + 1)
 
 
 def test_without_batches_the_list_is_empty(stack: Stack) -> None:
@@ -446,17 +464,17 @@ def test_jobs_come_in_pages_each_one_once(stack: Stack) -> None:
     ("status", "indices"),
     [("pending", {3}), ("running", {0, 4}), ("succeeded", {1}), ("failed", {2}), ("canceled", set())],
 )
-def test_jobs_are_listed_by_what_they_are_counted_as(stack: Stack, status: str, indices: set[int]) -> None:
+def test_jobs_are_listed_by_their_status(stack: Stack, status: str, indices: set[int]) -> None:
     made = put(5)
     scene.begin(made[0])
     finish(made[1])
     finish(made[2], FAULT)
     finish(made[4], FAULT)
-    scene.take_back(made[4])
+    scene.retry(made[4])
 
-    jobs = call("GET", f"/batches/{BATCH}/jobs", query={"status": status}).json["jobs"]
+    listed = call("GET", f"/batches/{BATCH}/jobs", query={"status": status}).json["jobs"]
 
-    assert {each["job_id"] for each in jobs} == {made[index] for index in indices}
+    assert {each["job_id"] for each in listed} == {made[index] for index in indices}
 
 
 @pytest.mark.parametrize(
@@ -485,7 +503,7 @@ def test_an_open_batch_takes_sources_until_it_is_closed(stack: Stack) -> None:
     assert (added.status, added.json["total"], added.json["closed"]) == (202, 2, False)
     assert (closed.status, closed.json["total"], closed.json["closed"]) == (202, 3, True)
     assert (late.status, late.code) == (409, "batch_closed")
-    assert show(batch_id)["totals"] == totals(pending=3)
+    assert show(batch_id)["totals"] == totals(open=3)
 
 
 def test_sources_are_added_once_for_each_key(stack: Stack) -> None:
@@ -497,7 +515,7 @@ def test_sources_are_added_once_for_each_key(stack: Stack) -> None:
 
     assert (first.json["total"], again.json["total"]) == (2, 2)
     assert (other.status, other.code) == (422, "idempotency_key_reused")
-    assert len(stack.messages("BatchWork")) == 1
+    assert len(stack.messages("BatchesQueue")) == 1
 
 
 def test_a_batch_whose_jobs_have_all_ended_ends_when_it_is_closed(stack: Stack) -> None:
@@ -505,16 +523,19 @@ def test_a_batch_whose_jobs_have_all_ended_ends_when_it_is_closed(stack: Stack) 
     finish(made)
 
     answer = call("POST", f"/batches/{BATCH}/jobs", {"close": True})
+    work(stack)
 
-    assert (answer.status, answer.json["status"]) == (202, "ended")
+    assert (answer.status, show()["status"]) == (202, "ended")
 
 
 def test_an_open_batch_without_sources_ends_when_it_is_closed(stack: Stack) -> None:
     put(0, closed=False)
 
-    answer = call("POST", f"/batches/{BATCH}/jobs", {"close": True})
+    call("POST", f"/batches/{BATCH}/jobs", {"close": True})
+    work(stack)
 
-    assert (answer.json["status"], answer.json["progress"], answer.json["total"]) == ("ended", 0.0, 0)
+    shown = show()
+    assert (shown["status"], shown["progress"], shown["total"]) == ("ended", 0.0, 0)
 
 
 @pytest.mark.parametrize("body", [{}, {"sources": []}, {"sources": ["x"]}, {"source": "https://example.com/1.mp4"}])
@@ -526,16 +547,20 @@ def test_a_post_that_adds_nothing_is_refused(stack: Stack, body: dict[str, Any])
     assert (answer.status, answer.code) == (422, "invalid_request")
 
 
-def test_a_post_that_others_are_always_faster_than_is_told_to_come_again(stack: Stack) -> None:
+def test_a_post_that_others_are_always_faster_than_is_told_to_come_again(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(0, closed=False)
-    original = batches._chunks
+    change(monkeypatch, batches, time, sleep=lambda _seconds: None)
+    read_once = batches.get
 
-    def others_are_faster(found: Any) -> Any:
-        if found:
-            batches.append(BATCH, [], close=False, post=None)
-        return original(found)
+    def others_are_faster(batch_id: str) -> Any:
+        found = read_once(batch_id)
+        with patch.object(batches, "get", read_once):
+            batches.append(batch_id, sources(1), close=False, post=None)
+        return found
 
-    with patch.object(batches, "_chunks", others_are_faster):
+    with patch.object(batches, "get", others_are_faster):
         answer = call("POST", f"/batches/{BATCH}/jobs", {"sources": sources(1)})
 
     assert (answer.status, answer.code) == (409, "batch_moved")
@@ -551,6 +576,7 @@ def test_a_canceled_batch_cancels_what_is_open_and_ends(stack: Stack) -> None:
     answer = call("DELETE", f"/batches/{BATCH}")
     assert (answer.status, answer.json["canceled"], answer.json["closed"]) == (200, True, True)
     work(stack)
+    announce(stack)
 
     shown = show()
     assert (shown["status"], shown["totals"]) == ("ended", totals(succeeded=1, canceled=1))
@@ -562,7 +588,7 @@ def test_a_batch_is_canceled_once_however_often_that_is_asked(stack: Stack) -> N
     answers = [call("DELETE", f"/batches/{BATCH}") for _ in range(3)]
 
     assert [answer.status for answer in answers] == [200] * 3
-    assert (len(stack.messages("BatchWork")), read()[0].work) == (1, 1)
+    assert (len(stack.messages("BatchesQueue")), read()[0].work) == (1, 1)
 
 
 def test_a_batch_that_has_ended_stays_as_it_is_when_it_is_canceled(stack: Stack) -> None:
@@ -572,7 +598,7 @@ def test_a_batch_that_has_ended_stays_as_it_is_when_it_is_canceled(stack: Stack)
 
     answer = call("DELETE", f"/batches/{BATCH}")
 
-    assert (answer.status, answer.json, stack.messages("BatchWork")) == (200, before, [])
+    assert (answer.status, answer.json, stack.messages("BatchesQueue")) == (200, before, [])
 
 
 # --- Try again -------------------------------------------------------------------------------------------------------
@@ -586,13 +612,14 @@ def test_what_failed_is_tried_again(stack: Stack, body: Any, again: int) -> None
     for found, error in zip(made, [FAULT, FAULT, OTHER_FAULT, None], strict=True):
         finish(found, error)
     assert read()[0].status == BatchStatus.ENDED
+    stack.messages("VideoDbQueue")
 
     answer = call("POST", f"/batches/{BATCH}/retry", body)
     work(stack)
 
     assert (answer.status, answer.json["status"], answer.json["ended_at"]) == (202, "running", None)
-    assert show()["totals"] == totals(running=again, failed=3 - again, succeeded=1)
-    assert len(stack.messages("VideoDbSteps")) == again
+    assert show()["totals"] == totals(open=again, failed=3 - again, succeeded=1)
+    assert len(stack.messages("VideoDbQueue")) == again
 
 
 @pytest.mark.parametrize(
@@ -608,7 +635,7 @@ def test_a_batch_without_failures_is_not_tried_again(stack: Stack, body: Any, sa
     answer = call("POST", f"/batches/{BATCH}/retry", body)
 
     assert (answer.status, answer.code, answer.json["detail"]) == (409, "nothing_failed", said)
-    assert stack.messages("BatchWork") == []
+    assert stack.messages("BatchesQueue") == []
 
 
 @pytest.mark.parametrize(
@@ -621,6 +648,7 @@ def test_a_retry_that_is_asked_for_twice_is_answered_alike(
     """As somebody does whose first answer was lost, or who still saw a failure in it."""
     (made,) = put(1)
     finish(made, FAULT)
+    stack.messages("VideoDbQueue")
 
     before = call("POST", f"/batches/{BATCH}/retry", first)
     if has_begun:
@@ -630,8 +658,8 @@ def test_a_retry_that_is_asked_for_twice_is_answered_alike(
 
     assert (before.status, before.json["totals"]["failed"]) == (202, 1)
     assert (again.status, again.json["status"]) == (202, "running")
-    assert show()["totals"] == totals(running=1)
-    assert len(stack.messages("VideoDbSteps")) == 1
+    assert show()["totals"] == totals(open=1)
+    assert len(stack.messages("VideoDbQueue")) == 1
 
 
 def test_a_retry_is_under_way_for_its_cause_and_until_the_batch_ends(stack: Stack) -> None:
@@ -666,6 +694,7 @@ def test_a_batch_that_is_being_canceled_is_not_tried_again_until_it_has_ended(st
 
     meanwhile = call("POST", f"/batches/{BATCH}/retry")
     work(stack)
+    announce(stack)
     after = call("POST", f"/batches/{BATCH}/retry")
 
     assert (meanwhile.status, meanwhile.code) == (409, "batch_canceled")
@@ -680,8 +709,9 @@ def test_a_canceled_job_is_counted_as_such_and_ends_its_batch(stack: Stack) -> N
     finish(first)
 
     assert call("DELETE", f"/jobs/{second}").status == 200
+    announce(stack)
 
-    assert (show()["status"], kinds()) == ("ended", {"succeeded": 1, "canceled": 1})
+    assert (show()["status"], outcomes()) == ("ended", {"succeeded": 1, "canceled": 1})
 
 
 def test_a_job_that_is_retried_alone_has_its_batch_run_again(stack: Stack) -> None:
@@ -691,17 +721,30 @@ def test_a_job_that_is_retried_alone_has_its_batch_run_again(stack: Stack) -> No
 
     assert call("POST", f"/jobs/{first}/retry").status == 200
 
-    assert (show()["status"], kinds()) == ("running", {"running": 1, "succeeded": 1})
+    assert (show()["status"], outcomes()) == ("running", {"succeeded": 1})
 
 
-def test_a_job_whose_end_is_not_told_yet_is_told_when_it_is_deleted(stack: Stack) -> None:
+def test_a_job_whose_end_is_not_announced_yet_is_announced_and_counted_when_it_is_deleted(stack: Stack) -> None:
     (made,) = put(1)
     scene.run(made)
 
     assert call("DELETE", f"/jobs/{made}").status == 204
 
-    assert (store.get(made), kinds(), show()["status"]) == (None, {"succeeded": 1}, "ended")
-    assert len(stack.messages("Notices")) == 2
+    assert (jobs.read(made), outcomes(), show()["status"]) == (None, {"succeeded": 1}, "ended")
+    assert len(stack.messages("BusNotifications")) == 2
+
+
+def test_a_batch_whose_end_is_not_announced_yet_is_announced_before_it_runs_again(stack: Stack) -> None:
+    (made,) = put(1)
+    with patch.object(batches, "announced"):  # it broke off before that
+        finish(made, FAULT)
+    sent = len(stack.messages("BusNotifications"))
+
+    assert call("POST", f"/batches/{BATCH}/retry").status == 202
+
+    (again,) = stack.messages("BusNotifications")
+    assert json.loads(json.loads(again)["event"])["type"] == "batch.ended"
+    assert (sent, read()[0].ends, read()[0].announced) == (2, 1, 1)
 
 
 # --- Waiting ---------------------------------------------------------------------------------------------------------
@@ -733,6 +776,14 @@ def path_of(kind: str, made: str) -> str:
     return f"/batches/{BATCH}" if kind == "batch" else f"/jobs/{made}"
 
 
+def move(kind: str, made: str) -> None:
+    """A batch changes when a job of it ends, a job with each step."""
+    if kind == "batch":
+        finish(made)
+    else:
+        scene.begin(made)
+
+
 KINDS = pytest.mark.parametrize("kind", ["batch", "job"])
 
 
@@ -747,34 +798,34 @@ def test_without_a_wait_the_answer_comes_at_once(stack: Stack, clock: Clock, kin
 @KINDS
 def test_nothing_that_changes_is_answered_when_the_time_is_over(stack: Stack, clock: Clock, kind: str) -> None:
     (made,) = put(1)
+    show()
     stack.calls.clear()
 
     answer = call("GET", path_of(kind, made), query={"wait": 20})
 
     assert (answer.status, sum(clock.waits)) == (200, 20)
-    read = "dynamodb.Query" if kind == "batch" else "dynamodb.GetItem"
-    assert stack.calls == [read] * 21, "one item is read a second, and no more"
+    assert stack.calls == ["dynamodb.Query"] * 21, "it is read once a second, and no more"
 
 
 @KINDS
 def test_a_change_is_answered_when_it_is_seen(stack: Stack, clock: Clock, kind: str) -> None:
-    (made,) = put(1)
+    made, _ = put(2)
     version = call("GET", path_of(kind, made)).json["version"]
-    clock.events[3] = lambda: scene.begin(made)
+    clock.events[3] = lambda: move(kind, made)
 
     answer = call("GET", path_of(kind, made), query={"wait": 20}).json
 
     assert (len(clock.waits), answer["version"] > version) == (3, True)
-    assert answer["totals"]["running"] == 1 if kind == "batch" else answer["status"] == "running"
+    assert answer["totals"]["succeeded"] == 1 if kind == "batch" else answer["status"] == "running"
 
 
 @KINDS
 def test_a_caller_who_knows_an_older_version_is_answered_at_once_and_one_who_knows_this_one_waits(
     stack: Stack, clock: Clock, kind: str
 ) -> None:
-    (made,) = put(1)
+    made, _ = put(2)
     known = call("GET", path_of(kind, made)).json["version"]
-    scene.begin(made)
+    move(kind, made)
 
     changed = call("GET", path_of(kind, made), query={"wait": 5, "since": known}).json["version"]
     assert (clock.waits, changed > known) == ([], True)
@@ -794,24 +845,12 @@ def test_what_has_ended_is_answered_at_once(stack: Stack, clock: Clock, kind: st
     assert (answer.status, clock.waits) == (200, [])
 
 
-def test_who_waits_for_a_job_is_not_woken_by_its_being_counted(stack: Stack, clock: Clock) -> None:
-    (made,) = put(1)
-    finish(made, FAULT)
-    scene.tell(made, StepSucceeded())
-    known = call("GET", f"/jobs/{made}").json["version"]
-    clock.events[1] = lambda: store.reopened(job(made))
-
-    call("GET", f"/jobs/{made}", query={"wait": 3, "since": known})
-
-    assert sum(clock.waits) == 3
-
-
 @KINDS
 def test_what_is_deleted_while_somebody_waits_for_it_is_not_found(stack: Stack, clock: Clock, kind: str) -> None:
     (made,) = put(1)
     key = {"batch": {"pk": {"S": f"BATCH#{BATCH}"}, "sk": {"S": "BATCH"}}}
     key["job"] = {"pk": {"S": f"JOB#{made}"}, "sk": {"S": "JOB"}}
-    clock.events[2] = lambda: settings.dynamodb().delete_item(TableName=settings.setting("TABLE_NAME"), Key=key[kind])
+    clock.events[2] = lambda: clients.dynamodb().delete_item(TableName=settings.setting("TABLE_NAME"), Key=key[kind])
 
     answer = call("GET", path_of(kind, made), query={"wait": 20})
 
