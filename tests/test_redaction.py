@@ -1,11 +1,10 @@
 """What must not be read anywhere is hidden, what helps is left, and it takes no longer than the text is long."""
 
-import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from video_jobs import redaction
@@ -117,12 +116,13 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=30))
+@example(["%3A%2F%2F", SIGNATURE])
 def test_what_is_redacted_stays_as_it_is_and_has_no_secret(pieces: list[str]) -> None:
     once = redacted("".join(pieces))
 
     assert redacted(once) == once
     assert API_KEY not in once
-    assert SIGNATURE not in once or not re.search(rf"(?<![0-9a-f]){SIGNATURE}(?![0-9a-f])", once)
+    assert SIGNATURE not in once
 
 
 SLOW = ["://", "://a@", ":\\/\\/", "?", "?a", "?='", "%25", "%2525", "%3A%2F%2F", "token", "basic ", "'", "@", "a", "f",

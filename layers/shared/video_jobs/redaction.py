@@ -25,8 +25,8 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _AUTHORIZATION = re.compile(r"\b(bearer|basic) [\w.~+/=-]{20,}", re.IGNORECASE | re.ASCII)
-_DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", re.IGNORECASE)
-"""Our tokens, and what AWS signs URLs with."""
+_DIGEST = re.compile(r"[0-9a-f]{64,}", re.IGNORECASE)
+"""Our tokens, and what AWS signs URLs with; longer where a percent-encoded sign stands right before it."""
 _INPUT = re.compile(r"(\[type=\w+), input_value=[^\n]*")
 _TAG = re.compile(r"Input tag '[^\n]*")
 """pydantic's errors quote what did not fit, unless their model forbids it; a tag always."""

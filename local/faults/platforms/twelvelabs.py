@@ -111,9 +111,9 @@ class TwelveLabs:
         parts = path.strip("/").split("/")
         match parts:
             case ["assets"]:
-                return 200, _page([self._shown(one) for one in self._of("asset", asked, "filename")])
+                return 200, _page([self._shown(one) for one in self._of("asset", asked)])
             case ["tasks"]:
-                return 200, _page([self._shown(one) for one in self._of("task", asked, "filename")])
+                return 200, _page([self._shown(one) for one in self._of("task", asked)])
             case ["assets", asset_id, "indexed-assets"]:
                 indexed = [one for one in self._of("indexed_asset", asked) if one.fields["asset_id"] == asset_id]
                 return 200, _page([{**self._shown(one), "index": {"_id": one.fields["index_id"]}} for one in indexed])
@@ -125,13 +125,11 @@ class TwelveLabs:
             case _:
                 return _not_found()
 
-    def _of(self, kind: str, asked: Asked, *filters: str) -> list[Thing]:
-        wanted = {name: asked.query[name][0] for name in filters if name in asked.query}
-        return [
-            thing
-            for thing in self._things.values()
-            if thing.kind == kind and all(thing.fields.get(name) == value for name, value in wanted.items())
-        ]
+    def _of(self, kind: str, asked: Asked) -> list[Thing]:
+        """The newest first. A filename is a part of one, in any case."""
+        part = asked.query.get("filename", [""])[0].lower()
+        named = [thing for thing in self._things.values() if thing.kind == kind and part in _filename(thing).lower()]
+        return named[::-1][:50]
 
     def _word(self, thing: Thing) -> str:
         if thing.ends_at > self._world.clock.seconds:
@@ -146,12 +144,20 @@ class TwelveLabs:
             if word == "failed":
                 shown["error_reason"] = thing.failure
         elif thing.kind == "asset":
-            shown |= {"filename": thing.fields.get("filename", "lecture.mp4"), "file_type": "video/mp4"}
+            shown |= {"filename": _filename(thing), "file_type": "video/mp4"}
+            if "user_metadata" in thing.fields:
+                shown["user_metadata"] = json.loads(thing.fields["user_metadata"])
             if word == "failed":
                 shown["error"] = {"message": thing.failure}
         else:
             shown["asset_id"] = thing.fields["asset_id"]
         return shown
+
+
+def _filename(thing: Thing) -> str:
+    """The one that it was given, else that of its URL."""
+    url = str(thing.fields.get("url") or thing.fields.get("video_url") or "")
+    return str(thing.fields.get("filename") or url.rpartition("/")[2])
 
 
 def _page(rows: list[dict[str, Any]]) -> dict[str, Any]:
