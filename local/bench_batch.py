@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 import urllib3
 from video_jobs.api.views import BatchView, JobPage
-from video_jobs.batches import BatchStatus, is_end
-from video_jobs.jobs import JobStatus
+from video_jobs.jobs.batches import BatchStatus
+from video_jobs.jobs.model import JobStatus
 
 from local import aws
 from local.bench.shown import machine, table
@@ -186,9 +186,9 @@ class Bench:
             if status.ended
             for page in self.dynamodb.get_paginator("query").paginate(
                 TableName=self.stack.outputs["JobsTable"],
-                IndexName="listing_in_batch",
-                KeyConditionExpression="listing_in_batch = :batch",
-                ExpressionAttributeValues={":batch": {"S": f"{status}#videodb#{label}"}},
+                IndexName="by_label",
+                KeyConditionExpression="by_label = :label",
+                ExpressionAttributeValues={":label": {"S": f"{status}#{label}"}},
                 Select="COUNT",
             )
         )
@@ -201,10 +201,7 @@ class Bench:
             ExpressionAttributeValues={":pk": {"S": f"BATCH#{batch_id}"}, ":counts": {"S": "COUNT#"}},
         )["Items"]
         return sum(
-            int(value["N"])
-            for count in counts
-            for kind, value in count.items()
-            if kind.partition("/")[0] in JobStatus and is_end(kind)
+            int(value["N"]) for count in counts for kind, value in count.items() if kind.partition("/")[0] in JobStatus
         )
 
     def _batch_item(self, batch_id: str) -> dict[str, Any]:
@@ -264,7 +261,7 @@ class Bench:
     # --- The API -----------------------------------------------------------------------------------------------------
 
     def _create(self, label: str, number: int) -> None:
-        body = {"provider": "videodb", "steps": STEPS, "source": source(number), "batch": label}
+        body = {"provider": "videodb", "steps": STEPS, "source": source(number), "label": label}
         self._call("POST", "/jobs", body)
 
     def _call(self, method: str, path: str, body: Any = None) -> bytes:
@@ -292,7 +289,7 @@ class Bench:
     def _verify(self, batch_id: str, jobs: int) -> None:
         """Each source one job, each job counted once, the batch ended once, and no message dead."""
         view = BatchView.model_validate_json(self._call("GET", f"/batches/{batch_id}"))
-        listed = {status: self._listed(batch_id, status) for status in JobStatus}
+        listed = {status: self._listed(batch_id, status) for status in JobStatus if status.ended}
         facts = {
             "counted as the lists say": all(getattr(view.totals, s) == len(ids) for s, ids in listed.items()),
             "a job for each source": len({job for ids in listed.values() for job in ids}) == jobs == view.total,

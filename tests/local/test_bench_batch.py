@@ -10,9 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from video_jobs import settings
-from video_jobs.faults import RefusedByPlatformError
-from video_jobs.jobs import Found, Job, Step, StepRunning, StepSucceeded
-from video_jobs.steps import Platform, steps_worker, token_url
+from video_jobs.aws import clients
+from video_jobs.jobs.model import Job, PollResult, Step, StepRunning, StepSucceeded
+from video_jobs.platforms.errors import RefusedByPlatformError
+from video_jobs.worker.platform import Platform, token_url
+from video_jobs.worker.worker import worker
 
 from local import bench_batch
 from local.bench_batch import Bench, CountedWrongError, Phase, expected, source
@@ -29,13 +31,15 @@ API = "http://127.0.0.1:9/api"
 class Upload:
     """Ends as the source says, at once."""
 
-    def submit(self, _client: None, job: Job, *, callback_url: str) -> Found:
-        for name, code in bench_batch.FAILS.items():
-            if f"/{name}." in str(job.source):
-                raise RefusedByPlatformError(fault(code), status=400)
-        return Found(end=StepSucceeded(), body={})
+    CALLBACK_EXPECTED = True
 
-    def check(self, _client: None, _job: Job, _step: Step) -> StepRunning:
+    def submit(self, client: None, job: Job, *, callback_url: str) -> PollResult:
+        for name, code in bench_batch.FAILS.items():
+            if f"/{name}." in str(job.request.source):
+                raise RefusedByPlatformError(fault(code), status=400)
+        return PollResult(end=StepSucceeded(), body={})
+
+    def poll(self, client: None, job: Job, step: Step) -> StepRunning:
         raise AssertionError("it has ended")
 
 
@@ -56,8 +60,8 @@ class Machine:
         return SimpleNamespace(status=answer.status, data=answer.text.encode())
 
     def sleep(self, _seconds: float) -> None:
-        self.stack.work("BatchWork", handler("pipeline/batches"))
-        worker = steps_worker(
+        self.stack.work("BatchesQueue", handler("pipeline/batches"))
+        upload = worker(
             Platform(
                 name="videodb",
                 steps={"upload": Upload()},
@@ -66,8 +70,8 @@ class Machine:
                 client=None,
             )
         )
-        self.stack.work("VideoDbSteps", worker, rounds=1000)
-        self.stack.messages("Notices")
+        self.stack.work("VideoDbQueue", upload, rounds=1000)
+        self.stack.messages("BusNotifications")
 
 
 @pytest.fixture
@@ -90,7 +94,7 @@ def bench(machine: Machine) -> Bench:
     outputs = {
         "JobsTable": settings.setting("TABLE_NAME"),
         "ApiUrl": API,
-        **{f"{name}Queue": url for name, url in machine.stack.queue_urls.items()},
+        **{f"{name.removesuffix('Queue')}Queue": url for name, url in machine.stack.queue_urls.items()},
     }
     seen: list[str] = machine.stack.calls
     proxy = SimpleNamespace(calls=lambda: Calls(Counter(seen), Counter()))
@@ -98,8 +102,8 @@ def bench(machine: Machine) -> Bench:
         stack=cast("Any", SimpleNamespace(outputs=outputs, api_url=API, api_key="k")),
         proxy=cast("Any", proxy),
         http=cast("Any", machine),
-        dynamodb=settings.dynamodb(),
-        sqs=settings.sqs(),
+        dynamodb=clients.dynamodb(),
+        sqs=clients.sqs(),
     )
 
 
@@ -110,15 +114,15 @@ def test_a_batch_is_measured_to_its_end_with_all_the_calls_that_it_took(bench: B
     phase = bench.batch(JOBS)
     assert (phase.name, phase.jobs) == ("a batch of 10", JOBS)
     assert 0 < phase.answered < phase.ended
-    assert phase.calls.made["sqs.SendMessageBatch"] >= JOBS  # at least one message a job: of its end
+    assert phase.calls.made["sqs.SendMessage"] >= JOBS  # at least one message a job: of its end
 
 
 def test_single_jobs_are_measured_until_all_of_them_have_ended(bench: Bench, machine: Machine) -> None:
     phase = bench.singles(5)
     assert (phase.name, phase.jobs) == ("5 single jobs", 5)
-    jobs = machine.stack.items("JOB#")
-    assert len({item["job_id"] for item in jobs if "job_id" in item}) == 5
-    assert {item["status"] for item in jobs if item["sk"] == "JOB"} == {"succeeded"}
+    jobs = [item for item in machine.stack.items("JOB#") if item["sk"] == "JOB"]
+    assert len(jobs) == 5
+    assert all(item["by_status"].startswith("succeeded#") for item in jobs)
 
 
 def test_sources_fail_as_expected_by_their_names() -> None:
@@ -136,7 +140,7 @@ def test_what_stands_still_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyP
 
 
 def update(batch_id: str, sk: str, expression: str, **values: str) -> None:
-    settings.dynamodb().update_item(
+    clients.dynamodb().update_item(
         TableName=settings.setting("TABLE_NAME"),
         Key={"pk": {"S": f"BATCH#{batch_id}"}, "sk": {"S": sk}},
         UpdateExpression=expression,
@@ -159,19 +163,19 @@ def end_it_twice(batch_id: str) -> None:
 def lose_a_job(batch_id: str) -> None:
     """And count it as if there had never been one."""
     table = settings.setting("TABLE_NAME")
-    found = settings.dynamodb().scan(TableName=table)["Items"]
-    job = next(item for item in found if item["sk"]["S"] == "JOB" and item["status"]["S"] == "succeeded")
-    settings.dynamodb().delete_item(TableName=table, Key={"pk": job["pk"], "sk": job["sk"]})
+    found = clients.dynamodb().scan(TableName=table)["Items"]
+    job = next(item for item in found if item["sk"]["S"] == "JOB" and item["by_status"]["S"].startswith("succeeded#"))
+    clients.dynamodb().delete_item(TableName=table, Key={"pk": job["pk"], "sk": job["sk"]})
     update(batch_id, "COUNT#0", "ADD succeeded :minus", minus="-1")
 
 
 def fail_for_another_cause(batch_id: str) -> None:
-    counts = settings.dynamodb().query(
+    counts = clients.dynamodb().query(
         TableName=settings.setting("TABLE_NAME"),
         KeyConditionExpression="pk = :pk",
         ExpressionAttributeValues={":pk": {"S": f"BATCH#{batch_id}"}},
     )["Items"]
-    settings.dynamodb().update_item(
+    clients.dynamodb().update_item(
         TableName=settings.setting("TABLE_NAME"),
         Key=next({"pk": c["pk"], "sk": c["sk"]} for c in counts if "failed/download_failed" in c),
         UpdateExpression="SET #other = #cause REMOVE #cause",
@@ -200,7 +204,7 @@ def test_a_batch_that_is_counted_wrong_is_noticed(
 
 
 def test_a_dead_letter_is_noticed(bench: Bench, machine: Machine) -> None:
-    settings.sqs().send_message(QueueUrl=machine.stack.queue_urls["VideoDbStepsDeadLetters"], MessageBody="x")
+    clients.sqs().send_message(QueueUrl=machine.stack.queue_urls["VideoDbDeadLetters"], MessageBody="x")
     with pytest.raises(CountedWrongError, match=r"^not so: no dead letters\n"):
         bench.batch(JOBS)
 
