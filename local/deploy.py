@@ -44,8 +44,9 @@ def parameters(endpoint_url: str, given: Mapping[str, str | int], stack_name: st
         "AwsEndpointUrl": endpoint_url,
         "CallbackBaseUrl": api_url(endpoint_url, stack_name),
         "CheckIntervalSeconds": 1,
+        "UnclaimedWaits": "1,2,3",  # what is simulated answers a submit at once
         "SweepRate": "rate(1 minute)",
-        "NotifyAllowPrivate": "true",  # whoever is told is on this machine, too
+        "NotifyAllowPrivate": "true",  # receivers are on this machine, too
     }
     return {name: str(value) for name, value in (platforms | ours | dict(given)).items()}
 
@@ -100,7 +101,7 @@ class Keys(NamedTuple):
 
     api: str
     notify: str
-    """Signs notices: base64, with `whsec_` in front."""
+    """Signs notifications: base64, with `whsec_` in front."""
 
 
 def fill_secrets(endpoint_url: str, stack_outputs: Mapping[str, str]) -> Keys:

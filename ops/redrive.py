@@ -1,7 +1,8 @@
-"""Moves dead letters back to their queue: `make redrive QUEUE=Deliveries [STACK=video-jobs]`."""
+"""Moves dead letters back to their queue: `make redrive QUEUE=Inbox [STACK=video-jobs]`."""
 
 import argparse
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -48,16 +49,26 @@ def move(sqs: Any, *, source: str, to: str) -> int:
     left = total = count(sqs, source)
     while left > 0:
         messages = sqs.receive_message(
-            QueueUrl=source, MaxNumberOfMessages=min(left, BATCH), WaitTimeSeconds=1, MessageAttributeNames=["All"]
+            QueueUrl=source,
+            MaxNumberOfMessages=min(left, BATCH),
+            WaitTimeSeconds=1,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["MessageGroupId"],
         ).get("Messages", [])
         if not messages:
             break
         for message in messages:  # one by one: a batch may hold no more than a single message may
-            attributes = message.get("MessageAttributes", {})
-            sqs.send_message(QueueUrl=to, MessageBody=message["Body"], MessageAttributes=attributes)
+            sqs.send_message(QueueUrl=to, MessageBody=message["Body"], **_as_it_was(message))
             sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
         left -= len(messages)
     return total - left
+
+
+def _as_it_was(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What a message has besides its body: its attributes, and the group whose turn it takes."""
+    group = message.get("Attributes", {}).get("MessageGroupId")
+    attributes = message.get("MessageAttributes", {})
+    return {"MessageAttributes": attributes} | ({"MessageGroupId": group} if group else {})
 
 
 if __name__ == "__main__":

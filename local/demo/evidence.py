@@ -7,7 +7,6 @@ from typing import Any
 from video_jobs.callbacks.messages import Received
 from video_jobs.api.views import JobSummary
 
-from local import redrive
 from local.demo import verdict
 from local.demo.elsewhere import Elsewhere
 from local.demo.jobs_api import JobsApi
@@ -15,8 +14,10 @@ from local.demo.scenarios import platform_of
 from local.demo.verdict import Run, Seen, Verdict
 from local.receiver import Receiver
 from local.stack import LocalStack
+from ops import redrive
 
-STEPS_DEAD_LETTERS = "StepsDeadLettersQueue"  # how those outputs of the template end
+DEAD_LETTERS = "DeadLettersQueue"  # how those outputs of the template end
+INBOX_DEAD_LETTERS = f"Inbox{DEAD_LETTERS}"
 
 
 class Evidence:
@@ -58,8 +59,8 @@ class Evidence:
         """Count the callbacks among them: by job, or by platform where only the body could have named the job."""
         while letters := self._receive():
             for letter in letters:
-                callback, event = queues.read_delivery(letter["Body"])
-                self._letters[event["redelivery"]["job_id"] or callback.split("/")[0]] += 1
+                received = Received.read(letter["Body"])
+                self._letters[received.proof.job_id or received.callback.split("/")[0]] += 1
 
     def of_begun(self, begun: str, jobs: Sequence[JobSummary]) -> Verdict:
         """Of work begun elsewhere. `jobs`: its platform's that nobody asked for."""
@@ -77,12 +78,12 @@ class Evidence:
 
     def remarks(self) -> list[str]:
         """What a developer wants to know, although no job is lost by it: the sweep sends a job's message again."""
-        left = {name: redrive.count(self._sqs, url) for name, url in self._outputs.items() if _is_of_steps(name)}
-        return [f"{count} messages that no worker could handle are in {name}" for name, count in left.items() if count]
+        left = {name: redrive.count(self._sqs, url) for name, url in self._outputs.items() if _is_of_others(name)}
+        return [f"{count} messages that no function could handle are in {name}" for name, count in left.items() if count]
 
     def _receive(self) -> list[dict[str, Any]]:
         answer = self._sqs.receive_message(
-            QueueUrl=self._outputs["DeliveriesDeadLettersQueue"], MaxNumberOfMessages=10, VisibilityTimeout=600
+            QueueUrl=self._outputs[INBOX_DEAD_LETTERS], MaxNumberOfMessages=10, VisibilityTimeout=600
         )
         messages: list[dict[str, Any]] = answer.get("Messages", [])
         return messages
@@ -95,5 +96,5 @@ def whose(run: Run) -> str:
     return run.job.job_id if run.job else run.scenario.key
 
 
-def _is_of_steps(output: str) -> bool:
-    return output.endswith(STEPS_DEAD_LETTERS)
+def _is_of_others(output: str) -> bool:
+    return output.endswith(DEAD_LETTERS) and output != INBOX_DEAD_LETTERS

@@ -13,7 +13,8 @@ from local.demo.jobs_api import JobsApi
 from local.demo.scenario import Kind
 from local.demo.verdict import Finding, Run
 
-BATCH = "demo"
+LABEL = "demo"
+CHECK_SECONDS = 1  # else the first poll comes a minute after the start, where a callback is to be expected
 SENT_AT_ONCE = 4
 POLL_SECONDS = 0.2  # between two lists, or as long as the last one took: a busy machine is asked less often
 LONGEST_POLL_SECONDS = 5.0
@@ -99,7 +100,8 @@ class Following:
                 {
                     "provider": run.scenario.provider,
                     "source": run.scenario.url,
-                    "batch": BATCH,
+                    "label": LABEL,
+                    "check_interval": CHECK_SECONDS,
                     "retry": RETRY,
                     "notify_url": self._notify_url,
                     **run.scenario.request,

@@ -85,7 +85,7 @@ def one_to_each_function(api_url: str) -> list[Callable[[], Answer]]:
 
 def forged(provider: Provider, answers: Sequence[Answer]) -> Finding:
     """What a platform's forged callbacks were answered, judged."""
-    differences = [list(differs("a forged callback was answered", (401, "refused"), answer)) for answer in answers]
+    differences = [list(differs("a forged callback was answered", (401, "rejected"), answer)) for answer in answers]
     return Finding(
         provider=provider,
         name="forged",
