@@ -147,6 +147,8 @@ class Meter:
 
 SOURCE = "https://media.example.com/lectures/2026/introduction.mp4"
 VIDEODB: Mapping[str, Any] = {"provider": "videodb", "source": SOURCE, "media_type": "video"}
+RENDITIONS = ("mp4 1080p", "hls 240p", "hls 360p", "hls 480p", "hls 720p", "hls 1080p")
+"""Of a source of 1080p (api.video page "Video status & details"): each calls back."""
 TOGETHER = 10
 """Callbacks that the inbox gets at once: as many as its event source hands over."""
 GATHERED_SECONDS = 10
@@ -154,8 +156,10 @@ GATHERED_SECONDS = 10
 
 def lives(log: Log) -> dict[str, Life]:
     """Of each plan the second job of a run: the first one starts the processes, which read their secrets."""
-    from local.bench.platforms import ApiVideo, TwelveLabs, Vod  # noqa: PLC0415 (see the module's first lines)
-    from local.faults import functions  # noqa: PLC0415
+    from local.faults import functions  # noqa: PLC0415 (see the module's first lines)
+    from local.faults.platforms import apivideo  # noqa: PLC0415
+    from local.faults.platforms.apsaravideo import ApsaraVideo  # noqa: PLC0415
+    from local.faults.platforms.twelvelabs import TwelveLabs  # noqa: PLC0415
     from local.faults.platforms.videodb import VideoDb  # noqa: PLC0415
     from local.faults.world import World  # noqa: PLC0415
 
@@ -178,8 +182,12 @@ def lives(log: Log) -> dict[str, Life]:
             meter(TwelveLabs, name="twelvelabs"),
             {"provider": "twelvelabs", "source": SOURCE, "options": {"index_id": "65f01234567890abcdef0123"}},
         )
-        found["apivideo"] = second(meter(ApiVideo, name="apivideo"), {"provider": "apivideo", "source": SOURCE})
-        found["apsaravideo"] = second(meter(Vod, name="apsaravideo"), {"provider": "apsaravideo", "source": SOURCE})
+        with patch.object(apivideo, "RENDITIONS", RENDITIONS):
+            encoded = meter(apivideo.ApiVideo, name="apivideo")
+            found["apivideo"] = second(encoded, {"provider": "apivideo", "source": SOURCE})
+        found["apsaravideo"] = second(
+            meter(ApsaraVideo, name="apsaravideo"), {"provider": "apsaravideo", "source": SOURCE}
+        )
         found["together"] = together(meter())
         found["batch"] = batch(meter())
     return found
