@@ -3,7 +3,8 @@
 Left out, and why:
 - Answers that API Gateway gives because no route has such a path (`{"message": "Not Found"}`): an id that is empty, has
   a slash, or is a dot, makes a path of another route, or of none. It is insisted on that this was why.
-- Other methods than the document's, and requests without a key: API Gateway answers those before a function is asked.
+- Other methods than the document's: API Gateway answers those before a function is asked.
+- Requests without a key: tests/api/test_keys.py asks every route.
 - That invalid requests are refused, and valid ones are not: the document cannot say all that the models check (a source
   or a media_id, steps that fit the medium).
 """

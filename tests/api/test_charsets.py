@@ -8,7 +8,8 @@ from encodings.aliases import aliases
 from typing import Any
 
 import pytest
-from video_jobs import forms, store
+from video_jobs import forms
+from video_jobs.store import jobs
 
 from tests.api.calls import call
 from tests.stack import API_KEY, Context, Stack, handler
@@ -31,13 +32,13 @@ def post(*parts: bytes, content_type: str = "multipart/form-data; boundary=B") -
 
 def post_body(body: bytes, content_type: str) -> dict[str, Any]:
     event = {
-        "requestContext": {"http": {"method": "POST"}},
+        "requestContext": {"http": {"method": "POST"}, "stage": "$default"},
         "rawPath": "/twelvelabs/tasks",
         "headers": {"x-api-key": API_KEY, "content-type": content_type},
         "body": base64.b64encode(body).decode(),
         "isBase64Encoded": True,
     }
-    answer: dict[str, Any] = handler("api/tasks")(event, Context())
+    answer: dict[str, Any] = handler("twelvelabs/api")(event, Context())
     return answer
 
 
@@ -71,9 +72,9 @@ def test_a_field_that_says_that_it_is_utf_8_is_read(stack: Stack, charset: str) 
     answer = post(part("index_id", INDEX.encode()), part("video_url", URL.encode()), metadata)
 
     assert answer["statusCode"] == 201, answer["body"]
-    job = store.get(json.loads(answer["body"])["_id"])
+    job = jobs.read(json.loads(answer["body"])["_id"])
     assert job is not None
-    assert job.options["task"]["user_metadata"] == {"café": "ä"}
+    assert job.request.options["task"]["user_metadata"] == {"café": "ä"}
 
 
 def test_no_name_that_a_sender_makes_up_is_looked_up(stack: Stack, looked_up: list[str]) -> None:
@@ -101,7 +102,7 @@ def test_json_in_another_encoding_is_refused_whether_or_not_it_says_so(
     stack: Stack, encoding: str, says_so: bool
 ) -> None:
     kind = f"application/json; charset={encoding}" if says_so else "application/json"
-    native = json.dumps({"provider": "videodb", "source": URL, "batch": "für +A-"}, ensure_ascii=False).encode(encoding)
+    native = json.dumps({"provider": "videodb", "source": URL, "label": "für +A-"}, ensure_ascii=False).encode(encoding)
     task = json.dumps({"index_id": INDEX, "video_url": URL, "user_metadata": {"ä": 1}}, ensure_ascii=False).encode(
         encoding
     )
@@ -112,7 +113,9 @@ def test_json_in_another_encoding_is_refused_whether_or_not_it_says_so(
     ]
 
     if encoding == "utf-7":  # which is ASCII, and taken for that: nothing is decoded a second time
-        assert [item.get("batch") for item in stack.items("JOB#") if item["provider"] == "videodb"] == ["f+APw-r +-A-"]
+        assert [job["label"] for job in call("GET", "/jobs", query={"provider": "videodb"}).json["jobs"]] == [
+            "f+APw-r +-A-"
+        ]
     else:
         assert answers == [400, 400]
         assert stack.items() == []

@@ -70,7 +70,7 @@ almost_requests = st.builds(
     some(
         steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=4),
         options=almost_options,
-        batch=texts.filter(bool),
+        label=texts.filter(bool),
         retry=some(max_attempts=st.integers(1, 10), base_delay=st.floats(0, 300)),
     ),
 )
@@ -90,10 +90,10 @@ headers = st.fixed_dictionaries(
     },
 )
 queries = st.dictionaries(
-    st.sampled_from(["provider", "status", "batch", "limit", "cursor"]) | texts,
+    st.sampled_from(["provider", "status", "label", "limit", "cursor"]) | texts,
     texts
     | numbers.map(str)
-    | st.sampled_from(["pending", "2026-11-22T12:00:00.000Z#job-1", "2026-11-22T12:00:00.000Z#\x00", "0" * 32]),
+    | st.sampled_from(["pending", "2026-11-22T12:00:00.000Z#job-1", "2026-11-22T12:00:00.000Z#\x00", "0." + "0" * 32]),
     max_size=4,
 )
 

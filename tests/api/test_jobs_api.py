@@ -1176,7 +1176,7 @@ def test_a_replayed_callback_is_applied_although_it_is_in_the_archive(stack: Sta
     assert event_ids(job_id) == [event_id]
 
 
-@pytest.mark.parametrize("via", ["poll", "submit", "worker"])
+@pytest.mark.parametrize("via", ["poll", "submit"])
 def test_what_we_learnt_by_asking_cannot_be_replayed(stack: Stack, via: str) -> None:
     job_id = created(stack)
     learnt = event(job_id, via=via)

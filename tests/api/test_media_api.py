@@ -1,18 +1,18 @@
 """What is known of a VideoDB video, whichever jobs have found it out."""
 
-import random
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
-from video_jobs import steps, store
-from video_jobs.jobs import Job, JobStatus, Step, StepStatus
+from video_jobs import clock
+from video_jobs.api.media import MOST_JOBS
+from video_jobs.jobs.model import Job, JobStatus, Step, StepStatus
+from video_jobs.store import jobs, media
 
-from functions.api.media import app
 from local.platforms.videodb import SimulatedVideoDb
-from tests.api.calls import SOURCE, Answer, away, call, create
+from tests.api.calls import Answer, away, call, create
+from tests.api.running import AT_ONCE, run_to_end
 from tests.events.samples import read
-from tests.patches import change
 from tests.scripted import fault, new_job
 from tests.stack import Stack, handler
 
@@ -41,24 +41,25 @@ def done(**result: Any) -> Step:
 
 def put(job_id: str, day: int = 1, **steps: Step) -> Job:
     """A job of VideoDB's for a video that it had before, made on this day of the month."""
-    return store.create(
-        new_job(
-            job_id,
-            plan=tuple(steps),
-            steps=steps,
-            source=None,
-            media_id="m-1",
-            media_type=None,
-            created_at=f"2026-11-{day:02}T00:00:00.000Z",
-        )
+    new = new_job(
+        job_id,
+        plan=tuple(steps),
+        source=None,
+        media_id="m-1",
+        media_type=None,
+        created_at=clock.from_iso(f"2026-11-{day:02}T00:00:00.000Z"),
     )
+    media.link(new, new.refs)
+    job = jobs.create(new)
+    moved = jobs.save(job, job.model_copy(update={"steps": steps}))
+    assert moved is not None
+    return moved
 
 
-def run(stack: Stack, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> dict[str, Any]:
-    """A job, brought to its end by checks."""
-    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
-    job: dict[str, Any] = create(media_type=None, **asked).json
-    stack.work("VideoDbSteps", handler("videodb/steps"), rounds=10_000)
+def run(**asked: Any) -> dict[str, Any]:
+    """A job, brought to its end by polls."""
+    job: dict[str, Any] = create(media_type=None, **AT_ONCE, **asked).json
+    run_to_end(job["job_id"])
     return job
 
 
@@ -73,7 +74,7 @@ def videodb(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_video_that_a_job_has_uploaded_and_indexed_is_shown_whole(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, videodb: SimulatedVideoDb
 ) -> None:
-    job_id = run(stack, monkeypatch)["job_id"]
+    job_id = run()["job_id"]
     job = call("GET", f"/jobs/{job_id}").json
     results = {step["name"]: step["result"] for step in job["steps"]}
     video_id = results["upload"]["id"]
@@ -100,11 +101,11 @@ def test_a_video_that_a_job_has_uploaded_and_indexed_is_shown_whole(
 def test_a_job_on_an_uploaded_video_joins_the_one_that_has_uploaded_it(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, videodb: SimulatedVideoDb
 ) -> None:
-    first = run(stack, monkeypatch, steps=["upload"])["job_id"]
+    first = run(steps=["upload"])["job_id"]
     (upload,) = call("GET", f"/jobs/{first}").json["steps"]
     video_id = upload["result"]["id"]
 
-    second = run(stack, monkeypatch, source=None, media_id=video_id, steps=["index_scenes"])["job_id"]
+    second = run(source=None, media_id=video_id, steps=["index_scenes"])["job_id"]
 
     shown = show(video_id).json
     assert [job["job_id"] for job in shown["jobs"]] == [second, first]
@@ -117,7 +118,7 @@ def test_a_job_on_an_uploaded_video_joins_the_one_that_has_uploaded_it(
 def test_audio_files_and_images_are_shown_too(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, videodb: SimulatedVideoDb, source: str, kind: str
 ) -> None:
-    job_id = run(stack, monkeypatch, source=f"https://example.com/{source}")["job_id"]
+    job_id = run(source=f"https://example.com/{source}")["job_id"]
     medium = call("GET", f"/jobs/{job_id}").json["steps"][0]["result"]["id"]
 
     shown = show(medium).json
@@ -165,9 +166,7 @@ def test_what_has_failed_or_was_canceled_is_shown_with_its_reason() -> None:
     failed = Step(status=StepStatus.FAILED, attempt=1, attempt_limit=1, error=fault("index_not_found"))
     put("job-1", 1, index_spoken_words=failed)
     put("job-2", 2, index_spoken_words=done())
-    job = store.get("job-2")
-    assert job is not None
-    store.cancel(job)
+    call("DELETE", "/jobs/job-2")
 
     shown = show().json
 
@@ -179,7 +178,9 @@ def test_what_has_failed_or_was_canceled_is_shown_with_its_reason() -> None:
 
 
 def test_a_video_that_was_uploaded_elsewhere_is_shown_when_its_callback_has_come(stack: Stack) -> None:
-    assert stack.callback("videodb/upload", read("videodb/upload/video_success")["body"])["outcome"] == "adopted"
+    stack.callback("videodb/upload", read("videodb/upload/video_success")["body"])
+    stack.work("InboxQueue", handler("pipeline/inbox"))
+    run_to_end("job-1")
 
     shown = show("m-**").json
 
@@ -202,7 +203,7 @@ def test_a_video_of_which_no_job_knows_is_not_found() -> None:
 def test_ids_of_what_a_job_has_made_are_none_of_videos(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, videodb: SimulatedVideoDb, other: str
 ) -> None:
-    job_id = run(stack, monkeypatch)["job_id"]
+    job_id = run()["job_id"]
     results = {step["name"]: step["result"] for step in call("GET", f"/jobs/{job_id}").json["steps"]}
     made = {
         "s-1": results["index_scenes"]["scene_index_id"],
@@ -236,7 +237,7 @@ def test_an_id_that_is_too_long_does_not_fit() -> None:
     assert (answer.status, answer.code, answer.fields) == (422, "invalid_request", ["path.video_id"])
 
 
-@pytest.mark.parametrize("video_id", ["m-é", "m 1", "m-**", "é" * 256, "REF"])
+@pytest.mark.parametrize("video_id", ["m-é", "m 1", "m-**", "é" * 256, "EVENT"])
 def test_odd_ids_are_not_found_or_found_like_any_other(video_id: str) -> None:
     assert show(video_id).status == 404
 
@@ -249,8 +250,8 @@ def test_odd_ids_are_not_found_or_found_like_any_other(video_id: str) -> None:
 # --- What it costs ----------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_costs_two_calls_and_no_more_than_so_many_jobs(stack: Stack) -> None:
-    for number in range(1, app.MOST_JOBS + 1):
+def test_an_answer_costs_a_few_calls_and_no_more_than_so_many_jobs(stack: Stack) -> None:
+    for number in range(1, MOST_JOBS + 1):
         put(f"job-{number}", number, index_scenes=done(scene_index_id=f"s-{number}"))
     assert show().json["complete"] is True
     put("job-99", 28, index_scenes=done(scene_index_id="s-99"))
@@ -258,11 +259,11 @@ def test_an_answer_costs_two_calls_and_no_more_than_so_many_jobs(stack: Stack) -
 
     shown = show().json
 
-    assert stack.calls == ["dynamodb.Query", "dynamodb.BatchGetItem"]
+    assert stack.calls == ["dynamodb.Query", "dynamodb.BatchGetItem", "dynamodb.BatchGetItem"]
     assert shown["complete"] is False
     assert [job["job_id"] for job in shown["jobs"]] == [
         "job-99",
-        *(f"job-{number}" for number in range(app.MOST_JOBS, 1, -1)),
+        *(f"job-{number}" for number in range(MOST_JOBS, 1, -1)),
     ]
 
 
@@ -289,15 +290,3 @@ def test_while_dynamodb_is_away_it_says_so() -> None:
         answer = show()
 
     assert (answer.status, answer.code) == (503, "unavailable")
-
-
-def test_the_link_is_written_with_the_job_and_expires_as_references_do(stack: Stack) -> None:
-    created = create(source=None, media_id="m-1").json
-    stack.callback("videodb/upload", read("videodb/upload/video_success")["body"], job="job-other")
-
-    link, ref = stack.items("REF#videodb#m-1")[0], stack.items("REF#videodb#m-**")[0]
-
-    assert link["job_id"] == created["job_id"]
-    assert abs(link["expires_at"] - ref["expires_at"]) < 3600
-    create(source=SOURCE)
-    assert len(stack.items("REF#")) == 2  # a job for a source has no medium yet

@@ -22,9 +22,8 @@ schema = described(examples=2, coverage=True)
 
 @pytest.fixture
 def url(stack: Stack) -> Iterator[str]:
-    """Where the API is, without its authorizer."""
-    functions = {"/jobs": "api/jobs", "/batches": "api/batches", "/videodb/": "api/media"}
-    with serve({prefix: handler(name) for prefix, name in functions.items()}) as url:
+    """Where the API is."""
+    with serve(dict.fromkeys(("/jobs", "/batches", "/videodb/"), handler("api"))) as url:
         yield url
 
 

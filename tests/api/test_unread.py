@@ -8,7 +8,7 @@ import pytest
 from tests.api.calls import call, create
 from tests.batch import BATCH, put
 from tests.cloudformation import ROOT
-from tests.stack import Context, Stack, handler
+from tests.stack import API_KEY, Context, Stack, handler
 
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "docs/openapi.json").read_text())
 OPERATIONS = {
@@ -65,7 +65,7 @@ def test_a_body_that_says_nothing_is_none(known: dict[str, str], text: str | Non
     assert call("GET", f"/jobs/{known['job_id']}", text=text).status == 200
 
 
-@pytest.mark.parametrize("query", ["batch=a&batch=b", "limit=1&limit=1"])
+@pytest.mark.parametrize("query", ["label=a&label=b", "limit=1&limit=1"])
 def test_a_parameter_that_comes_twice_is_refused(query: str) -> None:
     name = query.partition("=")[0]
     values = [pair.partition("=")[2] for pair in query.split("&")]
@@ -100,9 +100,9 @@ def _raw(path: str, query: str, parameters: dict[str, str]) -> Any:
         "routeKey": f"GET {path}",
         "rawPath": path,
         "rawQueryString": query,
-        "headers": {},
+        "headers": {"x-api-key": API_KEY},
         "requestContext": {"http": {"method": "GET", "path": path}, "stage": "$default", "requestId": "r"},
         "isBase64Encoded": False,
         **({"queryStringParameters": parameters} if parameters else {}),
     }
-    return handler("api/jobs")(event, Context())
+    return handler("api")(event, Context())

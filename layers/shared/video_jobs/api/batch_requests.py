@@ -123,5 +123,6 @@ def new_job(batch: Batch, index: int, source: str) -> Job:
     """
     request = _job_request.validate_python(batch.template | {"source": source})
     job = request.new_job(job_id(batch, index))
-    asked = job.request.model_copy(update={"batch_id": batch.batch_id, "batch_index": index, "digest": None})
+    about = {"batch_id": batch.batch_id, "batch_index": index, "batch_created_at": batch.created_at, "digest": None}
+    asked = job.request.model_copy(update=about)
     return job.model_copy(update={"request": asked, "created_at": max(job.created_at, batch.created_at)})

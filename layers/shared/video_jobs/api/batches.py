@@ -129,8 +129,8 @@ def list_jobs(
 ) -> JobPage:
     if cursor is not None and not CREATED_CURSOR.fullmatch(cursor):
         raise problems.invalid_cursor()
-    _batch(batch_id)
-    return JobPage.of(lists.of_batch(batch_id, status=status, limit=limit, cursor=cursor))
+    batch, _ = _batch(batch_id)
+    return JobPage.of(lists.of_batch(batch, status=status, limit=limit, cursor=cursor))
 
 
 @routes.post(

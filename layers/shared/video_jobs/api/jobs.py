@@ -26,7 +26,7 @@ from video_jobs.jobs.model import Job, JobStatus
 from video_jobs.notifications.announce import announce
 from video_jobs.platforms import job_request
 from video_jobs.platforms.requests import PROVIDERS, AnyJobRequest
-from video_jobs.store import events, jobs, lists
+from video_jobs.store import events, jobs, lists, media
 from video_jobs.store.table import ConflictError, Page
 
 _EVENTS_CURSOR = re.compile(r"[0-9]{1,4}\.([0-9a-f]{32})?", re.ASCII)
@@ -105,6 +105,7 @@ def create(
         ) from None
     if job.request.digest != wanted.request.digest:
         raise problems.key_reused()
+    media.link(job, job.refs)
     look(job)
     logger.info("created", extra={"job_id": job.job_id, "provider": job.provider, "version": job.version})
     return json_response(HTTPStatus.CREATED, JobView.of(job), headers={"location": f"/jobs/{job.job_id}"})

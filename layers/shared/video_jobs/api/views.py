@@ -214,8 +214,8 @@ class EventView(BaseModel):
     """Which attempt at the step it is about, from 1; null where it names the platform's id alone."""
     via: str
     """How we learnt it. callback: the platform called back. poll: it was asked how the step stands. submit: it was
-    asked for the step, and its answer, or that there was none, ended the step at once. worker: our function had broken
-    off before an answer, and no attempt was left. Only a callback can be replayed."""
+    asked for the step, and its answer, or that there was none, ended the step at once. Only a callback can be
+    replayed."""
     meaning: str
     """What it says of the step: succeeded, failed, hint (the platform was asked about it) or ignored."""
     body: str

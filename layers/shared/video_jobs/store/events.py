@@ -22,7 +22,7 @@ class Event:
     callback: str
     """"provider/callback" in snake case: whose words these are, and which module understands them."""
     via: str
-    """How it reached us: callback, poll, submit or worker."""
+    """How it reached us: callback, poll or submit."""
     meaning: str
     """What it means: succeeded, failed, hint or ignored."""
     body: str
