@@ -323,7 +323,7 @@ GRANTED: dict[str, dict[str, set[str]]] = {
         "Jobs": CHANGES_JOBS | table("BatchGetItem"),
         "Jobs/index/by_provider": table("Query"),
         "Jobs/index/by_status": table("Query"),
-        "Jobs/index/by_group": table("Query"),
+        "Jobs/index/by_label": table("Query"),
         **TO_WORKERS,
         **ANNOUNCES,
         "InboxQueue": SEND,
@@ -384,7 +384,7 @@ def test_an_index_holds_keys_alone_and_every_attribute_is_one_of_a_key() -> None
     assert {index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]] for index in indexes} == {
         "by_provider": ["shard", "created"],
         "by_status": ["by_status", "created"],
-        "by_group": ["by_group", "created"],
+        "by_label": ["by_label", "created"],
         "due": ["shard", "due_at"],
     }
     assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in indexes)
@@ -398,7 +398,7 @@ def test_an_index_is_asked_by_somebody_who_may() -> None:
     named = {
         name
         for source in ROOT.glob("layers/shared/video_jobs/store/*.py")
-        for name in re.findall(r'"(by_provider|by_status|by_group|due)"', source.read_text())
+        for name in re.findall(r'"(by_provider|by_status|by_label|due)"', source.read_text())
     }
     indexes = {index["IndexName"] for index in RESOURCES["Jobs"]["Properties"]["GlobalSecondaryIndexes"]}
     may_ask = {resource.rpartition("/")[2] for role in ROLES for resource in granted(role) if "/index/" in resource}

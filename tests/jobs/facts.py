@@ -54,7 +54,8 @@ def hinted(hint: Hint = HINT) -> Fact:
 
 
 def announced(job: Job) -> Job | None:
-    return transitions.announced(job, job.ends, now=NOW)
+    counted = transitions.counted(job, job.ends, now=NOW)
+    return transitions.announced(counted or job, job.ends, now=NOW)
 
 
 def canceled(job: Job) -> Job | None:

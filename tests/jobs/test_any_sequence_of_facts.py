@@ -112,8 +112,8 @@ INVARIANTS: dict[str, Holds] = {
         (job.status == JobStatus.SUCCEEDED) == (job.current is None)
         or (job.status == JobStatus.CANCELED and job.current is not None)
     ),
-    "a batch counts a job once its end is announced, as what it is": lambda was, job: (
-        job.counted is None or (job.in_batch and job.is_announced and job.counted == job.outcome)
+    "a batch counts a job once it has ended, as what it is": lambda was, job: (
+        job.counted is None or (job.in_batch and job.status.ended and job.counted == job.outcome)
     ),
     "a batch's job whose end is announced is counted": lambda was, job: (
         not (job.in_batch and job.is_announced and job.status.ended) or job.counted is not None
@@ -313,6 +313,7 @@ class Facts(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 1))
     def announced(self, number: int) -> None:
+        self.apply(transitions.counted(self.job, self.job.ends - number, now=self.now))
         self.apply(transitions.announced(self.job, self.job.ends - number, now=self.now))
 
     # callbacks
@@ -383,7 +384,8 @@ class Facts(RuleBasedStateMachine):
         """What a worker does, as far as it is about the job."""
         job, now = self.job, self.now
         if not job.is_announced:
-            self.apply(transitions.announced(job, job.ends, now=now))
+            self.apply(transitions.counted(job, job.ends, now=now))
+            self.apply(transitions.announced(self.job, job.ends, now=now))
             return
         name = str(job.current)
         step = job.steps[name]

@@ -100,7 +100,8 @@ def test_the_indexes_agree_with_what_a_job_is(facts: Sequence[Any]) -> None:
     listed = str(job.status) if ended else "open"
     assert item["shard"] == f"videodb#{table.shard_of('job-1')}"
     assert item["by_status"] == f"{listed}#{item['shard']}"
-    assert item["by_group"] == f"{listed}#batch#batch-1#{table.shard_of('job-1')}"
+    assert item["created"] == items.listing_key(job)
+    assert "by_label" not in item
     assert listed in items.listed_as(job.status)
     # what is due is found by a sweep; of a batch what has not begun is its batch's business
     assert ("due_at" in item) == (job.due_at is not None and job.status != JobStatus.PENDING)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from video_jobs import clock
+from video_jobs.jobs.batches import Batch
 from video_jobs.jobs.model import Job, JobStatus
 from video_jobs.store import jobs, lists
 from video_jobs.store.table import SHARDS, Page
@@ -17,6 +18,9 @@ from tests.stack import Stack
 pytestmark = pytest.mark.usefixtures("stack")
 
 type List = Callable[..., Page[Job]]
+
+MADE = CREATED_AT - 60_000
+"""When a batch was made, whose jobs came later."""
 
 TO: dict[JobStatus, Sequence[Fact]] = {
     JobStatus.PENDING: (),
@@ -57,6 +61,10 @@ videodb = partial(lists.of_providers, ["videodb"])
 
 
 @pytest.mark.every_engine
+def a_batch(batch_id: str) -> Batch:
+    return Batch(batch_id=batch_id, provider="videodb", template={}, closed=True, created_at=MADE, updated_at=MADE)
+
+
 @pytest.mark.parametrize("limit", [3, 100])
 def test_every_job_is_listed_once_the_newest_first_whatever_the_size_of_a_page(limit: int) -> None:
     ids = [put(number) for number in range(12)]  # in all index partitions
@@ -86,23 +94,38 @@ def test_an_end_that_is_not_announced_yet_is_listed_as_what_it_is() -> None:
 @pytest.mark.every_engine
 def test_labels_batches_and_platforms_are_told_apart_also_where_they_have_the_same_name() -> None:
     label = put(1, label="batch-1")
-    batch = put(2, batch_id="batch-1", batch_index=0)
+    batch = put(2, batch_id="batch-1", batch_index=0, batch_created_at=MADE)
     other = put(3, provider="twelvelabs")
 
     assert every_page(partial(lists.of_label, "batch-1"), limit=10) == [label]
-    assert every_page(partial(lists.of_batch, "batch-1"), limit=10) == [batch]
-    assert every_page(videodb, limit=10) == [batch, label]
-    assert every_page(partial(lists.of_providers, ["videodb", "twelvelabs"]), limit=2) == [other, batch, label]
+    assert every_page(partial(lists.of_batch, a_batch("batch-1")), limit=10) == [batch]
+    assert every_page(videodb, limit=10) == [label, batch]  # listed as of its batch's making
+    assert every_page(partial(lists.of_providers, ["videodb", "twelvelabs"]), limit=2) == [other, label, batch]
     assert every_page(partial(lists.of_label, "nobody's"), limit=2) == []
 
 
-@pytest.mark.parametrize("of", [lists.of_label, lists.of_batch])
-def test_a_groups_jobs_of_a_status(of: Callable[..., Page[Job]]) -> None:
-    group = {"label": "g"} if of is lists.of_label else {"batch_id": "g"}
-    ids = [put(number, status=status, **group) for number, status in enumerate([*JobStatus, *JobStatus])]
+def test_a_labels_jobs_of_a_status() -> None:
+    ids = [put(number, status=status, label="g") for number, status in enumerate([*JobStatus, *JobStatus])]
 
-    assert every_page(partial(of, "g"), limit=3) == ids[::-1]
-    assert every_page(partial(of, "g", status=JobStatus.SUCCEEDED), limit=1) == [ids[7], ids[2]]
+    assert every_page(partial(lists.of_label, "g"), limit=3) == ids[::-1]
+    assert every_page(partial(lists.of_label, "g", status=JobStatus.SUCCEEDED), limit=1) == [ids[7], ids[2]]
+
+
+@pytest.mark.every_engine
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_a_batchs_jobs_stand_together_whatever_was_made_before_between_and_after(limit: int) -> None:
+    group = {"batch_id": "g", "batch_created_at": MADE}
+    ids = [put(number, status=status, **group) for number, status in enumerate([*JobStatus, *JobStatus])]
+    put(50)
+    put(51, batch_id="of the same moment", batch_created_at=MADE)
+    put(52, batch_id="older", batch_created_at=MADE - 1)
+    put(53, batch_id="newer", batch_created_at=MADE + 1)
+
+    assert every_page(partial(lists.of_batch, a_batch("g")), limit=limit) == ids[::-1]
+    assert every_page(partial(lists.of_batch, a_batch("g"), status=JobStatus.SUCCEEDED), limit=limit) == [
+        ids[7],
+        ids[2],
+    ]
 
 
 def test_a_job_that_is_deleted_while_it_is_listed_is_left_out(stack: Stack) -> None:

@@ -117,6 +117,8 @@ class Request(Frozen):
     batch_id: str | None = None
     batch_index: int | None = None
     """Which of its batch's sources this is, from 0."""
+    batch_created_at: int | None = None
+    """When its batch was made: by that its jobs are listed, one beside the other."""
     notify_url: str | None = None
     """Where its end is announced, as Standard Webhooks says."""
     notify_polls: bool = False

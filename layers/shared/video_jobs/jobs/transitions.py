@@ -355,11 +355,18 @@ def medium_noted(job: Job, media_id: str, *, now: int) -> Job | None:
     return _changed(_with_refs(job, (media_id,), now) or job, now, media_id=media_id)
 
 
-def announced(job: Job, number: int, *, now: int) -> Job | None:
-    """The `number`th end is announced; a batch counts the job with it."""
-    if job.ends != number or job.is_announced:
+def counted(job: Job, number: int, *, now: int) -> Job | None:
+    """A batch counts the job's `number`th end."""
+    if job.ends != number or not job.in_batch or job.counted is not None or not job.status.ended:
         return None
-    return _changed(job, now, announced=number, counted=job.outcome if job.in_batch else None)
+    return _changed(job, now, counted=job.outcome)
+
+
+def announced(job: Job, number: int, *, now: int) -> Job | None:
+    """The `number`th end is announced. A batch has counted it before: then nobody looks for the job any more."""
+    if job.ends != number or job.is_announced or (job.in_batch and job.counted is None):
+        return None
+    return _changed(job, now, announced=number)
 
 
 # --- What they share -------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The one place where the end of a job, or of a batch, is announced.
 
-Sent first, then noted: a crash between the two sends it again, with the same id. Until it is noted the job is due. What
-is noted is counted by its batch in the same transaction.
+Sent first, then counted by its batch, then noted: a crash in between does it again, with the same id, and counts once.
+Until it is noted the job is due.
 """
 
 from functools import partial
@@ -34,6 +34,8 @@ def announce(job: Job) -> None:
     found = medium_of(job)
     if found and found != job.media_id:
         media.link(job, [found])
+    if job.in_batch and (counted := _counted(job, number)) is not None:
+        job = counted
     change = jobs.change(job.job_id, partial(_announced, number=number, found=found), known=job)
     if change is None or not change.changed:
         logger.info("moved_on", extra={"job_id": job.job_id})
@@ -54,6 +56,12 @@ def settle(batch_id: str) -> None:
     events.batch_ended(batch_id, number=batch.ends, notify_url=batch.notify_url, data=view)
     batches.announced(batch)
     logger.info("batch_ended", extra={"batch_id": batch_id, "ends": batch.ends})
+
+
+def _counted(job: Job, number: int) -> Job | None:
+    """In a transaction of its own, without the keys of indexes: what is in one costs twice as much."""
+    change = jobs.change(job.job_id, partial(transitions.counted, number=number, now=clock.now()), known=job)
+    return change.after if change is not None else None
 
 
 def _announced(job: Job, *, number: int, found: str | None) -> Job | None:

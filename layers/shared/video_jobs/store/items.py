@@ -62,11 +62,11 @@ def hot_item(job: Job, *, nonce: str) -> dict[str, Any]:
         "nonce": nonce,
         **packed(json.dumps(_state(job), ensure_ascii=False, separators=(",", ":")), above=_COMPRESS),
         "shard": f"{job.provider}#{shard_of(job.job_id)}",
-        "created": f"{clock.iso(job.created_at)}#{job.job_id}",
+        "created": listing_key(job),
         "by_status": f"{listed_status(job)}#{job.provider}#{shard_of(job.job_id)}",
     }
-    if group := _group(job):
-        item["by_group"] = group
+    if job.request.label is not None:
+        item["by_label"] = f"{listed_status(job)}#{job.request.label}"
     if job.swept_at is not None:
         item["due_at"] = clock.iso(job.swept_at)
     if job.status.ended and job.is_announced:
@@ -84,12 +84,9 @@ def listed_as(status: JobStatus) -> tuple[str, ...]:
     return (str(status), _OPEN) if status.ended else (_OPEN,)
 
 
-def _group(job: Job) -> str | None:
-    """The index partition of a batch's or a label's jobs of one status."""
-    request = job.request
-    if request.batch_id is not None:
-        return f"{listed_status(job)}#batch#{request.batch_id}#{shard_of(job.job_id)}"
-    return f"{listed_status(job)}#label#{request.label}" if request.label is not None else None
+def listing_key(job: Job) -> str:
+    """Where a job stands in its lists: those of a batch as of the batch's making, so that they stand together."""
+    return f"{clock.iso(job.request.batch_created_at or job.created_at)}#{job.job_id}"
 
 
 def to_be_swept(job: Job) -> int | None:
@@ -107,6 +104,8 @@ def to_be_swept(job: Job) -> int | None:
 
 def _state(job: Job) -> dict[str, Any]:
     found: dict[str, Any] = {"status": str(job.status), "updated": job.updated_at - job.created_at}
+    if job.request.batch_created_at is not None:
+        found["made"] = job.created_at - job.request.batch_created_at
     if job.ended_at is not None:
         found["ended"] = job.ended_at - job.created_at
     plain = job.model_dump(mode="json", include=set(_JOB_FIELDS), exclude_defaults=True)
@@ -155,7 +154,7 @@ def to_job(items: Iterable[Mapping[str, Any]]) -> Job | None:
     if hot is None or "deleted_at" in hot or request is None:
         return None
     state = json.loads(unpacked(hot))
-    created = clock.from_iso(hot["created"].split("#", maxsplit=1)[0])
+    created = clock.from_iso(hot["created"].split("#", maxsplit=1)[0]) + state.get("made", 0)
     steps = {name: _to_step(part, created, found.get(f"RESULT#{name}")) for name, part in state["steps"].items()}
     return Job(
         job_id=hot["pk"].removeprefix("JOB#"),

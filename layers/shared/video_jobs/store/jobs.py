@@ -156,7 +156,7 @@ def delete(job: Job) -> bool:
 
 
 def discard(job: Job) -> bool:
-    """Remove an adopted job of which nothing was announced, without a trace; False if it has moved since it was read."""
+    """Remove an adopted job of which nothing was announced, without a trace; False if it has moved meanwhile."""
     if not table.delete_if(job_key(job.job_id), version=job.version):
         return False
     for item in list(table.query_all("pk = :pk", {"pk": f"JOB#{job.job_id}"})):
