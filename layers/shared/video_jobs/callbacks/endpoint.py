@@ -110,7 +110,7 @@ def _sent(callback: Callback[Any], received: Received) -> Outcome:
         return outcome if _send(received, "INBOX_DEAD_LETTERS_URL") else Outcome.UNAVAILABLE
     if not _send(received, "INBOX_QUEUE_URL"):
         return Outcome.UNAVAILABLE
-    logger.info(Outcome.ACCEPTED)
+    logger.debug(Outcome.ACCEPTED)  # the metric and the access log say so, and the inbox what came of it
     return Outcome.ACCEPTED
 
 
