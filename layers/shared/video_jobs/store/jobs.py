@@ -34,10 +34,14 @@ class Change:
 def create(job: Job) -> Job:
     """Put a new job, or return the one that has its id already. Raises ConflictError if that one was deleted.
 
-    First what never changes: who finds the job finds it whole.
+    First what never changes, and what a callback about work that was started elsewhere has said: who finds the job
+    finds it whole.
     """
     job = job.model_copy(update={"swept_at": to_be_swept(job)})
     existing = table.put_new(request_item(job))
+    for name, step in job.steps.items():
+        if step.result:
+            _save_result(job, name)
     found = table.put_new(hot_item(job, nonce=_nonce()))
     if found is None and existing is None:
         return job
