@@ -88,8 +88,8 @@ def job(found: str) -> Job:
     return there
 
 
-def changed(found: str, transition: jobs.Transition) -> Job:
-    change = jobs.change(found, transition)
+def changed(found: str, transition: jobs.Transition, *, known: Job | None = None) -> Job:
+    change = jobs.change(found, transition, known=known)
     assert change is not None
     assert change.changed
     return change.after
@@ -109,6 +109,18 @@ def run(found: str, error: JobError | None = None) -> Job:
 def finish(found: str, error: JobError | None = None) -> None:
     """Bring a job to its end, with all that follows."""
     announce(run(found, error))
+
+
+def count_end(ended: Job) -> Job:
+    """A batch counts a job's end, and nobody has looked yet whether the batch has ended with it."""
+    return changed(ended.job_id, partial(transitions.counted, number=ended.ends, now=clock.now()), known=ended)
+
+
+def note(ended: Job) -> Job:
+    """The same, and it is noted that the job's end was announced."""
+    return changed(
+        ended.job_id, partial(transitions.announced, number=ended.ends, now=clock.now()), known=count_end(ended)
+    )
 
 
 def take_back(found: str) -> Job:

@@ -79,7 +79,7 @@ def remove(pk: str, sk: str) -> None:
 
 
 @pytest.mark.every_engine
-def test_each_job_is_counted_once_its_end_is_announced(stack: Stack) -> None:
+def test_each_job_is_counted_when_its_end_is_announced(stack: Stack) -> None:
     first, second = put(2)
     assert outcomes() == {}
 
@@ -287,7 +287,7 @@ def test_a_retry_has_the_batch_run_again_at_once_and_it_ends_again_with_the_next
 def test_a_batch_that_changes_while_it_is_about_to_end_does_not_end(stack: Stack) -> None:
     first, second = put(2)
     finish(first, FAULT)
-    announced_without_settling(run(second))
+    scene.count_end(run(second))
 
     with before_the_first("TransactWriteItems", lambda: take_back(first)):
         assert batches.settle(BATCH) is None
@@ -300,7 +300,7 @@ def test_it_does_not_end_on_counts_that_have_changed_even_if_it_was_read_after_t
     """A query may see one item of a transaction and not yet another."""
     first, second = put(2)
     finish(first, FAULT)
-    announced_without_settling(run(second))
+    scene.count_end(run(second))
     found = batches._read(BATCH)
     assert found is not None
     _, stale = found
@@ -314,14 +314,9 @@ def test_it_does_not_end_on_counts_that_have_changed_even_if_it_was_read_after_t
     assert read()[0].status == BatchStatus.RUNNING
 
 
-def announced_without_settling(ended: Job) -> None:
-    transition = partial(transitions.announced, number=ended.ends, now=clock.now())
-    assert jobs.change(ended.job_id, transition, known=ended)
-
-
 def end(ended: Job) -> None:
     """Count it, and end its batch if it was the last."""
-    announced_without_settling(ended)
+    scene.count_end(ended)
     batches.settle(str(ended.request.batch_id))
 
 
@@ -400,7 +395,7 @@ def test_a_batch_that_is_closed_while_its_last_job_ends_ends_once_in_every_order
 @pytest.mark.every_engine
 def test_a_batch_that_runs_again_before_its_end_was_announced_is_not_noted_as_announced(stack: Stack) -> None:
     (first,) = put(1)
-    announced_without_settling(run(first, FAULT))
+    scene.count_end(run(first, FAULT))
     settled = batches.settle(BATCH)
     assert settled is not None
     take_back(first)
@@ -677,7 +672,7 @@ def test_a_sweep_looks_for_a_batch_until_its_end_is_announced(stack: Stack) -> N
     assert clock.iso(clock.now()) < item(stack, "BATCH")["due_at"] <= hour
 
     batches.append(BATCH, [], close=True, post=None)
-    announced_without_settling(run(first))
+    scene.count_end(run(first))
     settled = batches.settle(BATCH)
     assert settled is not None
     assert item(stack, "BATCH")["due_at"] < clock.iso(clock.after(clock.now(), 600))
@@ -725,7 +720,7 @@ def test_a_retry_waits_for_a_cancellation_and_for_the_announcement_of_the_end(st
     assert batches.retry(read()[0], cause=None) is None
 
     (first,) = put(1, "another")
-    announced_without_settling(run(first, FAULT))
+    scene.count_end(run(first, FAULT))
     batches.settle("another")
     assert batches.retry(read("another")[0], cause=None) is None
     settle("another")
