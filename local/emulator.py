@@ -1,6 +1,6 @@
 """Runs ministack until whoever started this is gone. Never imported: `local.aws` starts it as a process of its own.
 
-What ministack cannot be told otherwise:
+What ministack has no setting for:
 - to end with its starter, even a killed one;
 - to run functions in a Python without this environment's packages, so that what is missing from the layer is missing
   here too;

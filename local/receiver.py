@@ -1,4 +1,4 @@
-"""Somebody who wants to know what has ended: takes notices on loopback, and verifies them with the official library."""
+"""A receiver of notifications: takes them on loopback, and verifies them with the official library."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from starlette.routing import Route
 
 from local.platforms.loopback import LoopbackServer
 
-PATH = "/notices"
+PATH = "/notifications"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Notification:
     """An event that was verified."""
 
     event_id: str
@@ -35,7 +35,7 @@ class Told:
 
 
 class Receiver:
-    """A receiver between `with` and its end. Until it is told whom to trust, it refuses all.
+    """A receiver between `with` and its end. Until it is given a key to trust, it rejects all.
 
     `falters_every`: of so many events it has one sent again, as if it had been too busy for it (0: none).
     """
@@ -43,10 +43,10 @@ class Receiver:
     def __init__(self, *, falters_every: int = 0) -> None:
         self._falters_every = falters_every
         self._key: str | None = None
-        self._told: dict[str, Told] = {}
+        self._events: dict[str, Notification] = {}
         self._attempts = Counter[str]()
-        self.refused = 0
-        """How many requests nobody had signed whom it trusts."""
+        self.rejected = 0
+        """How many requests were not signed with that key."""
         routes = [Route(PATH, self._take, methods=["POST"])]
         self._server = LoopbackServer(Starlette(routes=routes), name="receiver")
 
@@ -56,12 +56,12 @@ class Receiver:
         return f"{self._server.url}{PATH}"
 
     @property
-    def told(self) -> list[Told]:
+    def notifications(self) -> list[Notification]:
         """Each event once, in the order in which they came."""
-        return list(self._told.values())
+        return list(self._events.values())
 
     @property
-    def told_again(self) -> int:
+    def repeated(self) -> int:
         """How many events came more than once, with the same id."""
         return sum(attempts > 1 for attempts in self._attempts.values())
 
@@ -74,13 +74,13 @@ class Receiver:
         try:
             event = self._verified(body, dict(request.headers))
         except WebhookVerificationError:
-            self.refused += 1
+            self.rejected += 1
             return Response(status_code=HTTPStatus.UNAUTHORIZED)
         event_id = request.headers["webhook-id"]
         self._attempts[event_id] += 1
         if self._attempts[event_id] == 1 and self._falters_every and len(self._attempts) % self._falters_every == 0:
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "1"})
-        self._told.setdefault(event_id, Told(event_id, event["type"], event["timestamp"], event["data"]))
+        self._events.setdefault(event_id, Notification(event_id, event["type"], event["timestamp"], event["data"]))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def _verified(self, body: bytes, headers: dict[str, str]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ The stack is up. Ctrl-C ends it.
 
   API          {stack.api_url}
   API key      {stack.api_key}
-  NOTIFY_KEY   {stack.notify_key}  (signs notices; here a notify_url may be http and private)
+  NOTIFY_KEY   {stack.notify_key}  (signs notifications; here a notify_url may be http and private)
   AWS          {stack.endpoint_url}  (the AWS CLI's AWS_ENDPOINT_URL; key and secret `{key}`, region {aws.REGION})
 {platforms}
 

@@ -22,7 +22,7 @@ class LocalStack:
     `warm` starts every function before anybody asks for it.
     `enforce_roles` lets a function do what its role in the template allows, and nothing else.
     `parameters` are the template's, by its names; platforms whose address is not given are out of reach.
-    `progress` is told what is being done.
+    `progress` is called with what is being done.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ _PASSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class CannotAskError(Exception):
-    """The API will not tell of this batch, however often it is asked. The message says why, and what to do."""
+    """The API will not show this batch, however often it is asked. The message says why, and what to do."""
 
 
 class NoAnswerError(Exception):
@@ -82,7 +82,7 @@ def watch(api: "BatchApi", batch_id: str, screen: "Screen") -> int:
 
 @dataclass(frozen=True)
 class BatchApi:
-    """The jobs API of a stack, as far as it tells of batches."""
+    """The jobs API of a stack, as far as it shows batches."""
 
     url: str
     key: str

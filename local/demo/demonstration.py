@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from local import slowness
 from local.commands import LOGS, StackError
-from local.demo import logs, strangers
+from local.demo import logs, unexpected
 from local.demo.elsewhere import Elsewhere
 from local.demo.evidence import Evidence
 from local.demo.following import Following
@@ -86,9 +86,9 @@ def _demonstrate(shown: Screen, exits: ExitStack) -> Report:
         api, elsewhere = JobsApi(stack.api_url, stack.api_key), Elsewhere(platforms)
         api.probe()
         begin("forged callbacks, to be rejected")
-        findings = strangers.forge(stack.api_url)
+        findings = unexpected.forge(stack.api_url)
         begin("how long this machine takes for a callback")
-        times = slowness.measure(strangers.one_to_each_function(stack.api_url))
+        times = slowness.measure(unexpected.one_to_each_function(stack.api_url))
         api.slowness = platforms.slowness = times
     if times > 1:
         shown.say(
@@ -97,7 +97,7 @@ def _demonstrate(shown: Screen, exits: ExitStack) -> Report:
         )
     with shown.stages() as begin:
         begin("callbacks about work begun elsewhere, to be adopted")
-        adopted = strangers.begin_elsewhere(stack, elsewhere)
+        adopted = unexpected.begin_elsewhere(stack, elsewhere)
         findings += adopted
     evidence = Evidence(stack, elsewhere, api, receiver)
     following = Following(api, evidence, runs, adopted, notify_url=receiver.url)
@@ -108,8 +108,8 @@ def _demonstrate(shown: Screen, exits: ExitStack) -> Report:
         findings=findings,
         differences=evidence.of_all(runs),
         remarks=evidence.remarks(),
-        announced=len(receiver.told),
-        announced_again=receiver.told_again,
+        announced=len(receiver.notifications),
+        announced_again=receiver.repeated,
         seconds=time.monotonic() - began,
     )
     if not report.is_good:

@@ -81,7 +81,7 @@ class Elsewhere:
         """How many things it has made of a source: assets, videos or uploads. VideoDB has no list to ask for."""
         match provider:
             case "videodb":
-                raise ValueError("VideoDB does not tell what it has made of a URL")
+                raise ValueError("VideoDB does not say what it has made of a URL")
             case "twelvelabs":
                 return max(self._assets(url), self._indexed_assets(url))
             case "apivideo":
@@ -111,7 +111,7 @@ class Elsewhere:
         """Have it do what it calls back about; its id of that."""
         match provider:
             case "videodb":
-                raise ValueError("VideoDB is given a callback URL with each job: see local.demo.strangers")
+                raise ValueError("VideoDB is given a callback URL with each job: see local.demo.unexpected")
             case "twelvelabs":
                 task = self._twelvelabs("POST", "/tasks", fields={"index_id": INDEX, "video_url": url})
                 return str(task["_id"])

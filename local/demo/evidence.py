@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from video_jobs.callbacks.messages import Received
 from video_jobs.api.views import JobSummary
+from video_jobs.callbacks.messages import Received
 
 from local.demo import verdict
 from local.demo.elsewhere import Elsewhere
@@ -49,7 +49,7 @@ class Evidence:
         seen = Seen(
             deliveries=self._elsewhere.deliveries(scenario.provider),
             asked=self._elsewhere.asked(scenario.provider),
-            notifications=[told for told in self._receiver.told if run.job and told.job_id == run.job.job_id],
+            notifications=[one for one in self._receiver.notifications if run.job and one.job_id == run.job.job_id],
             unreadable=self._letters[whose(run)],
             made=None if scenario.made is None else self._elsewhere.made(scenario.provider, scenario.url),
         )
@@ -73,13 +73,15 @@ class Evidence:
         strange = sum(count for key, count in self._letters.items() if key not in known)
         return [
             *verdict.differs("other callbacks among the dead letters", 0, strange),
-            *verdict.differs("notifications whose signature does not hold", 0, self._receiver.refused),
+            *verdict.differs("notifications whose signature does not hold", 0, self._receiver.rejected),
         ]
 
     def remarks(self) -> list[str]:
         """What a developer wants to know, although no job is lost by it: the sweep sends a job's message again."""
         left = {name: redrive.count(self._sqs, url) for name, url in self._outputs.items() if _is_of_others(name)}
-        return [f"{count} messages that no function could handle are in {name}" for name, count in left.items() if count]
+        return [
+            f"{count} messages that no function could handle are in {name}" for name, count in left.items() if count
+        ]
 
     def _receive(self) -> list[dict[str, Any]]:
         answer = self._sqs.receive_message(

@@ -34,12 +34,12 @@ def board(
     console: Console, runs: Sequence[Run], findings: Sequence[Finding], clock: Callable[[], float]
 ) -> Iterator[Callable[[], None]]:
     """Gives what to call when something may have changed."""
-    news, last = News(runs, findings), clock()
+    changes, last = Changes(runs, findings), clock()
     console.print()
 
     def show() -> None:
         nonlocal last
-        lines = list(news())
+        lines = list(changes())
         if not lines and clock() - last > QUIET_SECONDS:
             lines = [waiting(runs, findings)]
         for line in lines:
@@ -49,7 +49,7 @@ def board(
     yield show
 
 
-class News:
+class Changes:
     """What is worth a line and was not said before."""
 
     def __init__(self, runs: Sequence[Run], findings: Sequence[Finding]) -> None:

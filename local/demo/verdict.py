@@ -16,7 +16,7 @@ from video_jobs.jobs.model import StepStatus
 from local.demo.elsewhere import Asked
 from local.demo.scenario import Provider, Scenario
 from local.platforms.courier import Delivery
-from local.receiver import Told
+from local.receiver import Notification
 
 ENDED = (StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED)
 VIDEODB_IDS = ("id", "scene_index_id", "scene_collection_id")  # in a step's result: of what the step made
@@ -72,7 +72,7 @@ class Seen:
 
     deliveries: Sequence[Delivery] = ()
     asked: Sequence[Asked] = ()
-    notifications: Sequence[Told] = ()
+    notifications: Sequence[Notification] = ()
     """Of the job's ends, each verified."""
     unreadable: int = 0
     """Its callbacks among the dead letters."""
@@ -124,7 +124,7 @@ def of_surroundings(run: Run, seen: Seen) -> Verdict:
 
 
 def of_archive(run: Run, events: Sequence[EventView], deliveries: Iterable[Delivery]) -> Verdict:
-    """Whether the archive holds every callback that the platform was told is accepted, and each of them once."""
+    """Whether the archive holds every callback that was answered as accepted, and each of them once."""
     if run.job is None:
         return UNSENT
     # VideoDB says the same of each attempt, to the last byte, and each attempt has a URL of its own
@@ -193,7 +193,7 @@ def _attempts(scenario: Scenario, job: JobView) -> Iterator[str]:
             yield f"attempts at {step}: {found.get(step, 0)}, where at least {fewest} were expected"
 
 
-def _announced(scenario: Scenario, notifications: Sequence[Told]) -> Verdict:
+def _announced(scenario: Scenario, notifications: Sequence[Notification]) -> Verdict:
     """A job ends once, and however often that is sent, it has one id."""
     if not notifications:
         return Verdict(missing=["no notification of its end has come"])

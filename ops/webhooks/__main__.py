@@ -1,4 +1,4 @@
-"""Has a platform tell a stack what it has done: `make webhooks PLATFORM=apivideo [ACTION=create STACK=video-jobs]`."""
+"""Has a platform call a stack back: `make webhooks PLATFORM=apivideo [ACTION=create STACK=video-jobs]`."""
 
 import argparse
 import os
@@ -87,19 +87,19 @@ def set_apsaravideo(stack: Deployment, options: argparse.Namespace) -> None:
     if change.key_made:
         print(f"A new auth_key is stored in the secret {stack.secret.name}")
     if change.before.to not in ("", change.after.to):
-        print(f"No longer told: {change.before.to}")
+        print(f"No longer called: {change.before.to}")
     _print_callback(stack, change.after)
 
 
 def _print_callback(stack: Deployment, found: apsaravideo.MessageCallback) -> None:
     if not found.to:
-        print(f"VOD ({stack.platform_url}) has no message callback: ACTION=set has it tell {stack.callback_url}")
+        print(f"VOD ({stack.platform_url}) has no message callback: ACTION=set has it call {stack.callback_url}")
         return
     ours = found.to == stack.callback_url
-    print(f"VOD ({stack.platform_url}) tells {found.to}" + (f", which is {stack.where}" if ours else ""))
+    print(f"VOD ({stack.platform_url}) calls {found.to}" + (f", which is {stack.where}" if ours else ""))
     print(f"  type    {found.type}")
     print(f"  signed  {'yes' if found.is_signed else 'no'}")
-    print(f"  events  {', '.join(found.events) or 'none: nothing is told'}")
+    print(f"  events  {', '.join(found.events) or 'none: nothing is sent'}")
     if found.events and not {apsaravideo.ALL, apsaravideo.UPLOAD_BY_URL_COMPLETE} & {*found.events}:
         print(f"  {apsaravideo.UPLOAD_BY_URL_COMPLETE} is off: this stack learns of an upload's end by asking alone")
 

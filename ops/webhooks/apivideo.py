@@ -102,7 +102,7 @@ def create(deployment: Deployment, events: Sequence[str] = DEFAULT_EVENTS) -> Co
     """Makes the webhook unless there is one, and stores its secret unless it is stored.
 
     One whose answer was lost, or whose secret could not be stored, is found when this is called again. Raises
-    StackError, with the secrets stored, if what was there is not told all these events.
+    StackError, with the secrets stored, if what was there does not get all these events.
     """
     account, stored = _account(deployment)
     webhooks = _ours(deployment, account)
@@ -118,16 +118,16 @@ def create(deployment: Deployment, events: Sequence[str] = DEFAULT_EVENTS) -> Co
             missing[webhook.id] = secret
     if missing:
         deployment.secret.add(missing)
-    if untold := set(events) - {event for webhook in webhooks for event in webhook.events}:
+    if missed := set(events) - {event for webhook in webhooks for event in webhook.events}:
         raise StackError(
-            f"{', '.join(webhook.id for webhook in webhooks)} sends here already, but is not told"
-            f" {', '.join(sorted(untold))}. api.video cannot change a webhook: delete it first, then create it anew."
+            f"{', '.join(webhook.id for webhook in webhooks)} sends here already, but does not get"
+            f" {', '.join(sorted(missed))}. api.video cannot change a webhook: delete it first, then create it anew."
         )
     return Connection(webhooks=webhooks, made=made, stored=tuple(missing))
 
 
 def delete(deployment: Deployment) -> list[Webhook]:
-    """Those that send to this deployment; their secrets go after them, so that nothing is refused before."""
+    """Those that send to this deployment; their secrets go after them, so that nothing is rejected before."""
     account, stored = _account(deployment)
     webhooks = _ours(deployment, account)
     for webhook in webhooks:

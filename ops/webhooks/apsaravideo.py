@@ -1,4 +1,4 @@
-"""The message callback of ApsaraVideo VOD: one for each region and application, told over HTTP or through a queue.
+"""The message callback of ApsaraVideo VOD: one for each region and application, called over HTTP or through a queue.
 
 https://help.aliyun.com/document_detail/67214.htm has the rules for the URL and the key.
 The SDK's documents say `Simple Message Queue (formerly MNS)` for a value of CallbackType; it is `MNS`.
@@ -27,7 +27,7 @@ PROXIES = ("HTTP_PROXY", "http_proxy")
 
 @dataclass(frozen=True, kw_only=True)
 class MessageCallback:
-    """What VOD has, without its key. What it never was given is empty. No events: nothing is told."""
+    """What VOD has, without its key. What it never was given is empty. No events: nothing is sent."""
 
     type: str
     url: str
@@ -38,7 +38,7 @@ class MessageCallback:
 
     @property
     def to(self) -> str:
-        """Whom it tells; empty if it was never set."""
+        """Where it sends to; empty if it was never set."""
         if self.type == "MNS":
             return f"the queue {self.mns_queue} at {self.mns_endpoint.rstrip('/')}" if self.mns_queue else ""
         return self.url
@@ -66,9 +66,9 @@ def message_callback(deployment: Deployment) -> MessageCallback:
 
 
 def set_callback(deployment: Deployment, events: Sequence[str] | None = None, *, force: bool = False) -> Change:
-    """Has VOD tell the deployment over HTTP, signed. Without `events`: those that are on, and the end of URL uploads.
+    """Has VOD call the deployment over HTTP, signed. Without `events`: those that are on, and the end of URL uploads.
 
-    A new key is stored before VOD has it, so that nothing signed with it is refused. Raises StackError if VOD tells
+    A new key is stored before VOD has it, so that nothing signed with it is rejected. Raises StackError if VOD calls
     somebody else, unless `force`.
     """
     url = deployment.callback_url
@@ -154,7 +154,7 @@ class Vod:
     def get(self) -> MessageCallback:
         from alibabacloud_vod20170321 import models  # type: ignore[import-untyped] # noqa: PLC0415
 
-        with self._told():
+        with self._explained():
             body = self._client.get_message_callback(models.GetMessageCallbackRequest()).body
         if not getattr(body, "request_id", None):  # not taken for a callback that was never set
             raise StackError(f"ApsaraVideo VOD ({self._url}) answered something else.")
@@ -163,11 +163,11 @@ class Vod:
     def set(self, **settings: str) -> None:
         from alibabacloud_vod20170321 import models  # noqa: PLC0415
 
-        with self._told():
+        with self._explained():
             self._client.set_message_callback(models.SetMessageCallbackRequest(**settings))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         """Errors in words for people."""
         from alibabacloud_tea_openapi.exceptions import (  # type: ignore[import-untyped] # noqa: PLC0415
             AlibabaCloudException,

@@ -10,7 +10,7 @@ from local.commands import StackError
 
 @dataclass(frozen=True)
 class Secret:
-    """`cli_options` are what the AWS CLI needs to reach it: for people who are told to fill it.
+    """`cli_options` are what the AWS CLI needs to reach it: for people who are to fill it.
 
     Functions keep what they read for five minutes, but ask anew before they refuse a signature: what is added holds
     at once, what is removed after that time.

@@ -75,7 +75,7 @@ def _ended_again(deployment: Deployment, batch_id: str, before: str) -> dict[str
 
 
 def _of(receiver: Receiver, batch_id: str, *, number: int) -> list[Any] | None:
-    found = [each for each in receiver.told if each.data.get("batch_id") == batch_id]
+    found = [each for each in receiver.notifications if each.data.get("batch_id") == batch_id]
     return found if len(found) >= number else None
 
 

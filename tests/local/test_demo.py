@@ -33,7 +33,7 @@ from video_jobs.platforms.twelvelabs import task
 from local import aws
 from local.commands import StackError
 from local.demo import __main__ as program
-from local.demo import demonstration, logs, strangers, verdict
+from local.demo import demonstration, logs, unexpected, verdict
 from local.demo.elsewhere import Asked, Elsewhere
 from local.demo.evidence import Evidence
 from local.demo.following import RETRY, Following, Time, in_turns
@@ -44,7 +44,7 @@ from local.demo.report import MOST_DIFFERENCES, NAME_COLUMNS, PROOF_COLUMNS, Rep
 from local.demo.scenario import Kind, Provider, Scenario
 from local.demo.scenarios import PLATFORMS, SCENARIOS, platform_of
 from local.demo.screen import Screen, can_move
-from local.demo.strangers import Letter
+from local.demo.unexpected import Letter
 from local.demo.terminal import Board, fitting
 from local.demo.twelvelabs import INDEX
 from local.demo.verdict import GOOD, Finding, Run, Seen, Verdict
@@ -53,7 +53,7 @@ from local.platforms.courier import Delivery
 from local.platforms.knobs import Knobs
 from local.platforms.simulated import SimulatedPlatforms
 from local.platforms.twelvelabs.behaviour import Step
-from local.receiver import Receiver, Told
+from local.receiver import Receiver, Notification
 from local.samples import SAMPLE_SECRETS
 
 SIMULATED = {"videodb": videodb, "twelvelabs": twelvelabs, "apivideo": apivideo, "apsaravideo": apsaravideo}
@@ -169,8 +169,8 @@ def archive_of(each: Scenario) -> list[EventView]:
     return [*(event("callback", body_of(each, number)) for number in (1, 2) if each.callbacks), event("check")]
 
 
-def end_of(each: Scenario, **changes: Any) -> Told:
-    return replace(Told("evt_1", f"job.{each.ends}", LATER, {"job_id": each.key}), **changes)
+def end_of(each: Scenario, **changes: Any) -> Notification:
+    return replace(Notification("evt_1", f"job.{each.ends}", LATER, {"job_id": each.key}), **changes)
 
 
 def seen(each: Scenario, **changes: Any) -> Seen:
@@ -680,7 +680,7 @@ def follow(
         around or FakeEvidence(),  # type: ignore[arg-type]
         runs,
         adopted,
-        notify_url="http://127.0.0.1/notices",
+        notify_url="http://127.0.0.1/notifications",
         when=clock.time,
     ).until_settled(show, patience=patience)
     return clock
@@ -697,7 +697,7 @@ def test_every_job_is_sent_once_and_followed_to_its_end() -> None:
 
     assert [run.verdict for run in runs] == [GOOD] * len(runs)
     assert len(api.created) == len(SCENARIOS)
-    assert {request["notify_url"] for request in api.created.values()} == {"http://127.0.0.1/notices"}
+    assert {request["notify_url"] for request in api.created.values()} == {"http://127.0.0.1/notifications"}
     assert {request["batch"] for request in api.created.values()} == {"demo"}
 
 
@@ -817,19 +817,19 @@ def test_a_job_that_is_gone_is_none_and_every_other_answer_ends_the_demo(monkeyp
 
 
 def test_a_callback_without_an_answer_is_told_without_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strangers, "RETRY", False)
+    monkeypatch.setattr(unexpected, "RETRY", False)
     url = f"http://127.0.0.1:{aws.free_port()}/callbacks/videodb/upload?token=secret"
 
     with pytest.raises(ApiError) as caught:
-        strangers.send(Letter(url=url, body=b"{}"))
+        unexpected.send(Letter(url=url, body=b"{}"))
 
     assert "secret" not in str(caught.value)
     assert "NewConnectionError" in str(caught.value)
 
 
 @pytest.mark.parametrize("answer", [(200, "recorded"), (503, "unavailable")])
-def test_a_forged_callback_that_is_not_rejected_is_wrong(answer: strangers.Answer) -> None:
-    good, bad = strangers.forged("apivideo", [(401, "refused")] * 3), strangers.forged("apivideo", [answer])
+def test_a_forged_callback_that_is_not_rejected_is_wrong(answer: unexpected.Answer) -> None:
+    good, bad = unexpected.forged("apivideo", [(401, "refused")] * 3), unexpected.forged("apivideo", [answer])
 
     assert good.verdict == GOOD
     assert bad.verdict.wrong == [f"a forged callback was answered: {answer}, where (401, 'refused') was expected"]
@@ -856,7 +856,7 @@ def proven(provider: Provider, letter: Letter) -> None:
 @pytest.mark.parametrize("provider", SIGNING)
 def test_every_forgery_is_one_in_a_way_of_its_own(provider: Provider) -> None:
     reasons = []
-    for letter in strangers.forgeries(provider, URL):
+    for letter in unexpected.forgeries(provider, URL):
         with pytest.raises(RefusedError) as refused:
             proven(provider, letter)
         reasons.append(f"{refused.value} {letter.body!r} {letter.headers}")
@@ -873,7 +873,7 @@ def test_every_forgery_is_one_in_a_way_of_its_own(provider: Provider) -> None:
     ],
 )
 def test_what_is_forged_would_have_an_effect(decide: Any, provider: Provider, read: Any) -> None:
-    assert isinstance(decide(read(strangers.FORGED[provider])), News)
+    assert isinstance(decide(read(unexpected.FORGED[provider])), News)
 
 
 # --- Work begun elsewhere ------------------------------------------------------------------------------------------
@@ -881,9 +881,9 @@ def test_what_is_forged_would_have_an_effect(decide: Any, provider: Provider, re
 
 def test_work_is_begun_with_the_platforms_own_apis_and_is_what_they_made(elsewhere: Elsewhere) -> None:
     for provider in SIGNING:
-        assert elsewhere.begin(provider, strangers.ELSEWHERE_URL)
-        assert strangers.ELSEWHERE_URL in [asked.source for asked in elsewhere.asked(provider)]
-    assert elsewhere.made("apsaravideo", strangers.ELSEWHERE_URL) == 1
+        assert elsewhere.begin(provider, unexpected.ELSEWHERE_URL)
+        assert unexpected.ELSEWHERE_URL in [asked.source for asked in elsewhere.asked(provider)]
+    assert elsewhere.made("apsaravideo", unexpected.ELSEWHERE_URL) == 1
 
 
 def test_what_a_platform_has_made_of_a_source_is_counted(elsewhere: Elsewhere) -> None:
@@ -1061,7 +1061,7 @@ def report(
 ) -> Report:
     """`wrong`: the verdicts of scenarios; `forged`: that of TwelveLabs' forged callbacks."""
     runs = [Run(scenario=each, job=job_view(each), verdict=wrong.get(each.key, GOOD)) for each in SCENARIOS]
-    forgeries = [strangers.forged(platform.provider, [(401, "refused")] * 4) for platform in PLATFORMS]
+    forgeries = [unexpected.forged(platform.provider, [(401, "refused")] * 4) for platform in PLATFORMS]
     forgeries[1] = replace_verdict(forgeries[1], forged)
     return Report(
         runs=runs,

@@ -9,7 +9,7 @@ import pytest
 import urllib3
 from standardwebhooks import Webhook
 
-from local.receiver import Receiver, Told
+from local.receiver import Receiver, Notification
 
 KEY = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, or so").decode()
 STRANGERS_KEY = "whsec_" + base64.b64encode(b"another key of thirty-two bytes!").decode()
@@ -40,12 +40,12 @@ def send(
 def test_what_the_stack_signs_is_told_once_however_often_it_comes(receiver: Receiver) -> None:
     assert [send(receiver), send(receiver), send(receiver, "evt_2")] == [204, 204, 204]
 
-    assert receiver.told == [
-        Told("evt_1", "job.succeeded", "2026-11-01T12:00:00.000Z", {"job_id": "job-1"}),
-        Told("evt_2", "job.succeeded", "2026-11-01T12:00:00.000Z", {"job_id": "job-1"}),
+    assert receiver.notifications == [
+        Notification("evt_1", "job.succeeded", "2026-11-01T12:00:00.000Z", {"job_id": "job-1"}),
+        Notification("evt_2", "job.succeeded", "2026-11-01T12:00:00.000Z", {"job_id": "job-1"}),
     ]
-    assert [told.job_id for told in receiver.told] == ["job-1", "job-1"]
-    assert (receiver.told_again, receiver.refused) == (1, 0)
+    assert [told.job_id for told in receiver.notifications] == ["job-1", "job-1"]
+    assert (receiver.repeated, receiver.rejected) == (1, 0)
 
 
 def test_what_others_sign_and_what_was_changed_is_refused(receiver: Receiver) -> None:
@@ -53,14 +53,14 @@ def test_what_others_sign_and_what_was_changed_is_refused(receiver: Receiver) ->
     assert send(receiver, **{"webhook-id": "evt_other"}) == 401
     assert send(receiver, **{"webhook-timestamp": "1"}) == 401
 
-    assert (receiver.told, receiver.refused) == ([], 3)
+    assert (receiver.notifications, receiver.rejected) == ([], 3)
 
 
 def test_nobody_is_believed_before_it_is_said_who_may_be() -> None:
     with Receiver() as receiver:
         assert send(receiver) == 401
 
-        assert (receiver.told, receiver.refused) == ([], 1)
+        assert (receiver.notifications, receiver.rejected) == ([], 1)
 
 
 def test_one_in_so_many_has_to_be_told_again() -> None:
@@ -70,5 +70,5 @@ def test_one_in_so_many_has_to_be_told_again() -> None:
         answers = [send(receiver, event_id) for event_id in ("a", "b", "b", "c", "d", "d", "b")]
 
     assert answers == [204, 503, 204, 204, 503, 204, 204]
-    assert [told.event_id for told in receiver.told] == ["a", "b", "c", "d"]
-    assert receiver.told_again == 2
+    assert [told.event_id for told in receiver.notifications] == ["a", "b", "c", "d"]
+    assert receiver.repeated == 2

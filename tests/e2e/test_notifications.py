@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.receiver import Receiver, Told
+from local.receiver import Receiver, Notification
 from tests.e2e.deployment import Deployment, eventually
 
 
@@ -51,8 +51,8 @@ def test_an_end_is_told_by_post_and_on_the_bus_with_one_id(
 ) -> None:
     job_id = deployment.create(source, notify_url=receiver.url)
 
-    def told() -> list[Told] | None:
-        return [each for each in receiver.told if each.job_id == job_id] or None
+    def told() -> list[Notification] | None:
+        return [each for each in receiver.notifications if each.job_id == job_id] or None
 
     def put() -> list[dict[str, Any]] | None:
         return [each for each in on_the_bus() if each["detail"]["data"].get("job_id") == job_id] or None
@@ -80,9 +80,11 @@ def test_a_batchs_end_and_its_jobs_are_told_and_what_was_refused_comes_again(
     )
     assert status == 201, batch
 
-    def told() -> list[Told] | None:
+    def told() -> list[Notification] | None:
         ours = [
-            each for each in receiver.told if batch["batch_id"] in (each.data.get("batch_id"), each.data.get("batch"))
+            each
+            for each in receiver.notifications
+            if batch["batch_id"] in (each.data.get("batch_id"), each.data.get("batch"))
         ]
         return ours if len(ours) == len(urls) + 1 else None
 
@@ -90,16 +92,16 @@ def test_a_batchs_end_and_its_jobs_are_told_and_what_was_refused_comes_again(
     assert sorted(each.kind for each in ends) == ["batch.ended", *["job.succeeded"] * len(urls)]
     [end] = [each for each in ends if each.kind == "batch.ended"]
     assert end.data["totals"]["succeeded"] == len(urls)
-    assert receiver.told_again > 0  # it has refused some
-    assert receiver.refused == 0
+    assert receiver.repeated > 0  # it has refused some
+    assert receiver.rejected == 0
 
 
 def test_who_asks_for_it_is_told_of_checks(deployment: Deployment, receiver: Receiver) -> None:
     wishes = {"notify_url": receiver.url, "notify_checks": True, "check_interval": 1}
     job_id = deployment.create("stuck-rendition.mp4", provider="apivideo", **wishes)  # it runs until it is canceled
 
-    def told(kind: str) -> list[Told] | None:
-        return [each for each in receiver.told if (each.job_id, each.kind) == (job_id, kind)] or None
+    def told(kind: str) -> list[Notification] | None:
+        return [each for each in receiver.notifications if (each.job_id, each.kind) == (job_id, kind)] or None
 
     first, *_ = eventually(partial(told, "job.checked"))
     assert first.data["status"] == "running"
