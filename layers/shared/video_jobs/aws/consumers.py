@@ -12,7 +12,7 @@ it rings, stays, and comes back with a redrive.
 import base64
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -51,12 +51,14 @@ def consumer(
     queue: str | Sequence[str],
     dead_letters: str | None = None,
     tries: int = 0,
+    afterwards: Callable[[], None] | None = None,
 ) -> Handler:
     """The handler of a function that takes a queue's messages; `take` gets each one, and Lambda's context.
 
     `queue` (or several: then a message's own is found by its name) and `dead_letters` are the environment variables
     with the queues' URLs. A message that was received `tries` times or more is moved by its next defect. Without dead
-    letters only SQS moves messages.
+    letters only SQS moves messages. `afterwards` is done once for all messages of an invocation; if it fails, all come
+    again.
     """
     sources = (queue,) if isinstance(queue, str) else tuple(queue)
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -73,9 +75,24 @@ def consumer(
                 if not _has_left(record, error, _source(record, sources), dead_letters, tries):
                     raise
 
-        return process_partial_response(event=event, record_handler=one, processor=processor, context=context)
+        answer = process_partial_response(event=event, record_handler=one, processor=processor, context=context)
+        if afterwards is None:
+            return answer
+        try:
+            afterwards()
+        except Exception as error:  # the border: what is not done for all is done for none
+            return _all_again(event, error, sources)
+        return answer
 
     return handler
+
+
+def _all_again(event: Mapping[str, Any], error: Exception, sources: Sequence[str]) -> dict[str, Any]:
+    """Report all messages of an invocation as failed."""
+    records = [SQSRecord(record) for record in event["Records"]]
+    for record in records:
+        _has_left(record, error, _source(record, sources), None, 0)
+    return {"batchItemFailures": [{"itemIdentifier": record.message_id} for record in records]}
 
 
 def _source(record: SQSRecord, sources: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from video_jobs.callbacks import payloads
 from video_jobs.callbacks.messages import Received
 from video_jobs.callbacks.registry import CALLBACKS
 from video_jobs.jobs import transitions
-from video_jobs.jobs.messages import messages
+from video_jobs.jobs.messages import Look, messages
 from video_jobs.jobs.model import Hint, Ignored, Job, Meaning, StepEnd, StepFailed, StepSucceeded
 from video_jobs.platforms.callback import Callback
 from video_jobs.proof import Proof
@@ -27,6 +27,9 @@ from video_jobs.store.events import Event
 from video_jobs.store.table import ConflictError
 
 _ADOPTED_IDS = uuid.UUID("8a2f4b7e-2c55-4b0e-9f0a-3d9f6a1c7e42")
+
+_looks: list[Look] = []
+"""What the callbacks of this invocation call for: sent at its end, ten in one request."""
 
 logger = logs.logger()
 
@@ -50,6 +53,13 @@ def take(record: SQSRecord, _context: Any) -> None:
             logger.info("archived", extra={"event_type": meaning.event_type})
         case _:
             assert_never(meaning)
+
+
+def send() -> None:
+    """Send what the callbacks that were taken call for. What it raises has all of them come again."""
+    looks = list(dict.fromkeys(_looks))
+    _looks.clear()
+    queues.send_looks(looks)
 
 
 def replayed(event: Mapping[str, Any], job: Job) -> Received:
@@ -135,7 +145,7 @@ def _changed(job_id: str, transition: jobs.Transition) -> bool:
         return jobs.is_deleted(job_id)
     logger.info("applied" if change.changed else "unchanged", extra={"job_id": job_id, "status": change.after.status})
     if change.changed or (change.after.due_at or 0) <= clock.now():
-        queues.send_looks(messages(change.after))
+        _looks.extend(messages(change.after))
     return True
 
 
@@ -147,7 +157,7 @@ def _adopt(job: Job) -> None:
         logger.info("deleted", extra={"job_id": job.job_id})
         return
     logger.info("adopted", extra={"job_id": found.job_id})
-    queues.send_looks(messages(found))
+    _looks.extend(messages(found))
 
 
 def _event(
