@@ -232,10 +232,10 @@ def first_poll(job: Job, *, expects_callback: bool) -> float:
 
 
 def _change(job: Job, transition: jobs.Transition) -> None:
-    """Move the job, and send what follows."""
+    """Move the job, and send what follows: also if nothing changed, for it may have been saved and not been sent."""
     change = jobs.change(job.job_id, transition, known=job)
     if change is not None:
-        queues.send_looks(messages(change.after) if change.changed else ())
+        queues.send_looks(messages(change.after))
 
 
 def _past(moment: int | None, seconds: float) -> bool:

@@ -48,7 +48,7 @@ def look[C](platform: Platform[C], job_id: str, *, sent_for: int) -> None:
     due, now = job.due_at, clock.now()
     if due is None:
         logger.info("nothing_due")
-    elif due > now and due == sent_for:
+    elif due > now and (due == sent_for or _is_leased(job)):
         raise ComesAgainError("early", delay=(due - now) / clock.SECOND)
     elif due > now:
         logger.info("superseded")
@@ -56,6 +56,11 @@ def look[C](platform: Platform[C], job_id: str, *, sent_for: int) -> None:
         announce(job)
     else:
         _move(platform, job)
+
+
+def _is_leased(job: Job) -> bool:
+    """Whether a worker has a step: nobody has sent a message for the end of its lease, should it break off."""
+    return any(step.status == StepStatus.SUBMITTING for step in job.steps.values())
 
 
 def _move[C](platform: Platform[C], job: Job) -> None:
