@@ -50,7 +50,7 @@ def saved(scene: Scene, fact: Callable[..., Job | None], **about: Any) -> Job:
     return made.after
 
 
-def said(scene: Scene) -> list[tuple[str, str, int]]:
+def said(scene: Scene) -> list[tuple[Any, str, int]]:
     """What the archive has."""
     found = events.events(scene.job, limit=100).items
     return [(json.loads(event["body"]), event["via"], event["attempt"]) for event in found]
