@@ -104,6 +104,7 @@ def test_a_callback_is_one_call_and_three_units_and_jobs_keep_to_what_is_promise
     assert figures["job_write_units"]["videodb"] <= 45
     assert figures["job_write_units"]["videodb_polled"] <= 60
     assert figures["batch_extra_write_units"] <= 6
+    assert figures["usd_per_million_callbacks"] <= 5.00
 
 
 def test_the_figures_have_the_names_that_are_promised(counted: dict[str, bills.Life]) -> None:
