@@ -33,8 +33,10 @@ logger = logs.logger()
 def ask[C](platform: Platform[C], job: Job, name: str) -> None:
     """Poll a running step: it ends, or is polled again later, or its time is over."""
     step = job.steps[name]
-    result = answer(platform, job, name, after_hint=step.hinted)
-    if isinstance(result, StepRunning) and _is_over(step):
+    over = _is_over(step)
+    # at its deadline the platform itself has the last word: what hints say may end nothing
+    result = answer(platform, job, name, after_hint=step.hinted and not over)
+    if isinstance(result, StepRunning) and over:
         result = PollResult(end=StepFailed(error=timed_out(step)), body={})
     if isinstance(result, PollResult):
         end(job, name, result)
