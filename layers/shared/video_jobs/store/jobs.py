@@ -160,11 +160,15 @@ def delete(job: Job) -> bool:
 
 
 def discard(job: Job) -> bool:
-    """Remove an adopted job of which nothing was announced, without a trace; False if it has moved meanwhile."""
+    """Remove an adopted job of which nothing was announced; False if it has moved meanwhile.
+
+    Its request stays until it expires: it is the same for whoever adopts the id in this moment.
+    """
     if not table.delete_if(job_key(job.job_id), version=job.version):
         return False
     for item in list(table.query_all("pk = :pk", {"pk": f"JOB#{job.job_id}"})):
-        table.delete({"pk": item["pk"], "sk": item["sk"]})
+        if item["sk"] != "REQUEST":
+            table.delete({"pk": item["pk"], "sk": item["sk"]})
     return True
 
 

@@ -11,7 +11,7 @@ from video_jobs import clock, logs
 from video_jobs.aws import queues
 from video_jobs.aws.consumers import ComesAgainError, Handler, consumer
 from video_jobs.jobs.model import Job, StepStatus
-from video_jobs.notifications.announce import announce
+from video_jobs.notifications.announce import announce, settle
 from video_jobs.store import jobs
 from video_jobs.worker import adopted, poll, submit
 from video_jobs.worker.platform import Platform
@@ -48,6 +48,8 @@ def look[C](platform: Platform[C], job_id: str, *, sent_for: int) -> None:
     due, now = job.due_at, clock.now()
     if due is None:
         logger.info("nothing_due")
+        if job.status.ended and job.request.batch_id is not None:
+            settle(job.request.batch_id)  # which may have broken off when the end was announced
     elif due > now and (due == sent_for or _is_leased(job)):
         raise ComesAgainError("early", delay=(due - now) / clock.SECOND)
     elif due > now:
