@@ -1,7 +1,6 @@
 """api.video's status from our own table: its official SDK asks here as it asks there."""
 
 import base64
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,14 +18,17 @@ from apivideo.exceptions import (  # type: ignore[import-untyped]
     UnauthorizedException,
 )
 from apivideo.model.video_status import VideoStatus  # type: ignore[import-untyped]
-from video_jobs import queues, secrets, settings, store
-from video_jobs.jobs import Job, JobStatus, Step, StepStatus
+from video_jobs.aws import clients, secrets
+from video_jobs.clock import from_iso
+from video_jobs.jobs.model import Job, JobStatus, Step, StepStatus
 from video_jobs.platforms.apivideo import errors
+from video_jobs.store import jobs, media
 
-from functions.api.videos import app
+from functions.apivideo.api import app
 from local.platforms.apivideo import Rates, SimulatedApiVideo
 from tests.api.bridge import serve
-from tests.api.calls import Answer, away, call
+from tests.api.calls import Answer, away, call, call_without_key
+from tests.api.running import AT_ONCE, run_to_end
 from tests.events.test_apivideo import NAME, encoded, headers
 from tests.log import captured
 from tests.scripted import fault, new_job
@@ -127,8 +129,7 @@ def encoding(status: StepStatus = StepStatus.RUNNING, body: Any = None, *told: s
         "attempt": 1,
         "attempt_limit": 3,
         "platform_job_id": VIDEO,
-        "told": {f"{VIDEO}/{part}": "encoded" for part in told},
-        "tellings": len(told),
+        "hints": dict.fromkeys(told, "encoded"),
         "result": None if body is None else {"video_id": VIDEO, "playable": True, "status": body},
     }
     return Step.model_validate(values | changes)
@@ -138,17 +139,19 @@ def put(step: Step | None, job_id: str = "job-1", **changes: Any) -> Job:
     """A job for the video, which api.video had before."""
     steps = {} if step is None else {"encoding": step}
     values = {"provider": "apivideo", "source": None, "media_type": None, "media_id": VIDEO, "steps": steps}
-    return store.create(new_job(job_id, **{"plan": tuple(steps), **values, **changes}))
+    job = new_job(job_id, **{"plan": tuple(steps), **values, **changes})
+    media.link(job, job.refs)
+    return jobs.create(job)
 
 
 def show(path: str = STATUS, **sent: str) -> Answer:
     """Ask for a status with a key, unless other headers are sent."""
     given = {name.replace("_", "-"): value for name, value in sent.items()} or {"x-api-key": API_KEY}
-    return call("GET", path, headers=given, function="api/videos")
+    return call_without_key("GET", path, headers=given)
 
 
 def post(path: str, body: Any = None, **more: Any) -> Answer:
-    return call("POST", f"/apivideo/auth/{path}", body, function="api/videos", **more)
+    return call_without_key("POST", f"/apivideo/auth/{path}", body, **more)
 
 
 def log_in(key: str = API_KEY) -> Answer:
@@ -166,7 +169,7 @@ def renditions(status: Mapping[str, Any]) -> dict[str, str]:
 @pytest.fixture
 def url(stack: Stack) -> Iterator[str]:
     """Where the API is."""
-    with serve({"/apivideo/": handler("api/videos")}) as url:
+    with serve({"/apivideo/": handler("apivideo/api")}) as url:
         yield url
 
 
@@ -202,25 +205,19 @@ def problem(error: ApiException) -> Any:
     return json.loads(error.body)
 
 
-def ended(stack: Stack, file: str) -> str:
+def ended(file: str) -> str:
     """Run a job to its end; its video's id."""
-    request = call("POST", "/jobs", {"provider": "apivideo", "source": f"https://example.com/{file}"})
-    job_id = request.json["job_id"]
-    worker = handler("apivideo/steps")
-    for _ in range(10_000):
-        stack.work("ApiVideoSteps", worker)
-        job = store.get(job_id)
-        assert job is not None
-        if job.status.ended:
-            return str((job.steps["upload"].result or {})["video_id"])
-    raise AssertionError("it never ended")
+    asked = {"provider": "apivideo", "source": f"https://example.com/{file}", **AT_ONCE}
+    job_id = call("POST", "/jobs", asked).json["job_id"]
+    run_to_end(job_id)
+    return str(call("GET", f"/jobs/{job_id}").json["media_id"])
 
 
 @pytest.mark.parametrize("file", ["lecture.mp4", "mp4-first.mp4", "failed-rendition.mp4", "untyped.mp4", "no-mp4.mp4"])
 def test_the_sdk_reads_what_api_video_would_have_said_and_api_video_is_not_asked(
-    stack: Stack, apivideo: SimulatedApiVideo, videos: VideosApi, file: str
+    apivideo: SimulatedApiVideo, videos: VideosApi, file: str
 ) -> None:
-    video_id = ended(stack, file)
+    video_id = ended(file)
     asked = len(apivideo.requests)
 
     raw = videos.get_status(video_id, _preload_content=False).data
@@ -421,15 +418,14 @@ def test_the_first_rendition_that_is_told_makes_it_playable() -> None:
 
 
 def test_a_callback_is_in_the_status_before_anybody_has_looked_into_it(stack: Stack) -> None:
-    put(encoding(StepStatus.QUEUED, attempt=0, platform_job_id=None), check_interval=900)
-    queues.send_start("apivideo", "job-1")
-    stack.work("ApiVideoSteps", handler("apivideo/steps"))  # an encoding is only waited for: nobody is asked
+    put(encoding())
     assert show().json == NOTHING_KNOWN
 
     text = encoded(VIDEO, "hls", "240p")
-    told = stack.send(NAME, http_event(NAME, text, query="", headers=headers(text)))
+    answer = stack.send(NAME, http_event(NAME, text, query="", headers=headers(text)))
+    stack.work("InboxQueue", handler("pipeline/inbox"))
 
-    assert told == {"status": 200, "outcome": "recorded"}
+    assert answer == {"status": 200, "outcome": "accepted"}
     assert renditions(show().json) == {"hls 240p": "encoded"}
 
 
@@ -495,15 +491,17 @@ def test_a_video_whose_encoding_no_job_follows_is_not_found() -> None:
 def test_the_newest_job_that_follows_the_encoding_answers() -> None:
     for number, filesize in enumerate((1, 3, 2)):
         body = {"ingest": {"status": "ingested", "filesize": filesize}}
-        put(encoding(body=body), f"job-{number}", created_at=f"2026-11-0{filesize}T00:00:00.000Z")
+        put(encoding(body=body), f"job-{number}", created_at=from_iso(f"2026-11-0{filesize}T00:00:00.000Z"))
 
     assert show().json["ingest"]["filesize"] == 3
 
 
 def test_a_deleted_job_leaves_the_answer_to_an_older_one(stack: Stack) -> None:
-    put(encoding(body=json.loads(PRINTED)), created_at="2026-11-01T00:00:00.000Z")
-    put(encoding(), "job-2", status=JobStatus.SUCCEEDED, ended_at="2026-11-03T00:00:00.000Z")
-    store.delete(store.get("job-2") or pytest.fail("it is there"))
+    put(encoding(body=json.loads(PRINTED)))
+    put(encoding(), "job-2", created_at=from_iso("2026-11-03T00:00:00.000Z"))
+    assert show().json == NOTHING_KNOWN
+    for status in (200, 204):
+        assert call("DELETE", "/jobs/job-2").status == status
 
     assert show().text == compact(PRINTED)
 
@@ -519,14 +517,14 @@ def test_an_answer_costs_the_same_however_many_jobs_the_video_has(stack: Stack) 
 
     assert show().status == 200
 
-    assert stack.calls == ["dynamodb.Query", "dynamodb.GetItem"]
+    assert stack.calls == ["dynamodb.Query", "dynamodb.Query"]
 
 
 # --- Who asks --------------------------------------------------------------------------------------------------------
 
 
 def keep(keys: Mapping[str, str]) -> None:
-    settings.secretsmanager().put_secret_value(SecretId="API_KEYS_SECRET", SecretString=json.dumps(dict(keys)))
+    clients.secretsmanager().put_secret_value(SecretId="API_KEYS_SECRET", SecretString=json.dumps(dict(keys)))
     secrets.forget()
 
 
@@ -712,7 +710,7 @@ def test_while_the_keys_cannot_be_read_nobody_is_let_in() -> None:
 
 
 def test_an_unknown_address_is_answered_as_api_video_does() -> None:
-    answer = call("GET", "/apivideo/videos", function="api/videos")
+    answer = call("GET", "/apivideo/videos")
 
     assert answer.status == 404
     assert answer.json == {
@@ -722,27 +720,15 @@ def test_an_unknown_address_is_answered_as_api_video_does() -> None:
     }
 
 
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What the function logs."""
-    (log_handler,) = app.logger.handlers
-    stream = io.StringIO()
-    previous = log_handler.setStream(stream)  # type: ignore[attr-defined]
-    yield stream
-    log_handler.setStream(previous)  # type: ignore[attr-defined]
+def test_the_log_has_no_key_and_no_token(stack: Stack) -> None:
+    with captured() as log:
+        tokens = log_in().json
+        log_in("a-wrong-key")
+        post("refresh", {"refreshToken": "a-wrong-token"})
+        show(authorization="Bearer a-wrong-bearer")
+        show(authorization=basic("a-wrong-user:"))
 
-
-def test_the_log_has_no_key_and_no_token(log: io.StringIO) -> None:
-    tokens = log_in().json
-    log_in("a-wrong-key")
-    post("refresh", {"refreshToken": "a-wrong-token"})
-    show(authorization="Bearer a-wrong-bearer")
-    show(authorization=basic("a-wrong-user:"))
-
+    assert (len(log.messages("refused")), len(log.messages("asked"))) == (4, 1)
     logged = log.getvalue()
-    assert logged.count('"refused"') == 4
-    assert '"logged in"' in logged
-    for secret in (API_KEY, "a-wrong", basic("a-wrong-user:").split()[1]):
-        assert secret not in logged
-    assert tokens["access_token"] not in logged
-    assert tokens["refresh_token"] not in logged
+    for secret in (API_KEY, "a-wrong", basic("a-wrong-user:").split()[1], *map(str, tokens.values())):
+        assert secret not in logged or secret in ("Bearer", "3600")

@@ -144,7 +144,8 @@ def _said(error: Exception) -> ApiVideoProblem:
 
 
 def _json(status: HTTPStatus, body: Mapping[str, Any]) -> Response[str]:
-    return Response(status_code=status, content_type="application/json", body=jsontext.write(body, ascii_only=False))
+    text = jsontext.write(body, ascii_only=False, separators=(",", ":"))
+    return Response(status_code=status, content_type="application/json", body=text)
 
 
 handler = Api(routes, owner=_owner, refusal=_refusal)
