@@ -11,8 +11,9 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import batched
 
 from local.commands import LOCAL
-from local.faults import functions, runs, table
-from local.faults.runs import Happening, Result
+from local.faults import functions, happenings, runs, table
+from local.faults.happenings import Happening
+from local.faults.runs import Result
 from local.faults.scenarios import SCENARIOS
 
 AT_ONCE = 25
@@ -72,14 +73,14 @@ def _plan(name: str, most: int, seed: int) -> tuple[str, Sequence[Happening]]:
         except ValueError as error:
             print(error, file=sys.stderr)
             return name, ()
-        return name, runs.happenings(SCENARIOS[name], points, most=most, seed=seed)
+        return name, happenings.happenings(SCENARIOS[name], points, most=most, seed=seed)
 
 
-def _judged(name: str, happenings: Sequence[Happening]) -> list[Result]:
+def _judged(name: str, some: Sequence[Happening]) -> list[Result]:
     scenario = SCENARIOS[name]
     with functions.installed():
         _points, expected = runs.baseline(scenario)
-        return [runs.judge(scenario, expected, happening) for happening in happenings]
+        return [runs.judge(scenario, expected, happening) for happening in some]
 
 
 def _print_failures(results: Sequence[Result]) -> None:
@@ -91,7 +92,9 @@ def _print_failures(results: Sequence[Result]) -> None:
         print(f"\n{result.scenario}: {result.what}")
         for broken, said in result.broken.items():
             print(f"  {broken}: {'; '.join(said)}")
-        print(f"  again: {sys.executable} -m local.faults --scenario '{result.scenario}' --happening '{result.happening}'")
+        print(
+            f"  again: {sys.executable} -m local.faults --scenario '{result.scenario}' --happening '{result.happening}'"
+        )
 
 
 def _repeat(name: str, happening: Happening) -> int:
@@ -108,7 +111,9 @@ def _repeat(name: str, happening: Happening) -> int:
     print(f"\n{result.what}")
     for job_id, ended in found.jobs.items():
         print(f"  job {job_id}: {ended} {dict(ended.steps)}")
-    print(f"  announced: {dict(found.ends)}\n  submitted: {dict(found.submissions)}\n  API: {world.answers}\n  notes: {found.notes}")
+    print(
+        f"  announced: {dict(found.ends)}\n  submitted: {dict(found.submissions)}\n  API: {world.answers}\n  notes: {found.notes}"
+    )
     for broken, said in result.broken.items():
         print(f"  {broken}: {'; '.join(said)}")
     return 1 if result.broken else 0

@@ -21,9 +21,7 @@ TIMEOUT_SECONDS = 4.0
 class Making(Protocol):
     """Who is told of each call, before it is made: the number of the call, and what goes wrong with it."""
 
-    def __call__(
-        self, kind: Kind, name: str, *, writes: bool = False, conditional: bool = False
-    ) -> Fault | None: ...
+    def __call__(self, kind: Kind, name: str, *, writes: bool = False, conditional: bool = False) -> Fault | None: ...
 
 
 class Aws:
@@ -120,7 +118,6 @@ class Service:
 
 
 class DynamoDb(Service):
-
     def get_item(self, **request: Any) -> dict[str, Any]:
         return self._read("GetItem", request, self._aws.table.get, _what(request["Key"]))
 

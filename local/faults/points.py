@@ -70,7 +70,7 @@ def _of_aws(point: Point) -> tuple[Fault, ...]:
     return tuple(found)
 
 
-class Crashed(BaseException):  # noqa: N818 - a process that is killed raises nothing that anybody could catch
+class Crashed(BaseException):
     """The process has ended here."""
 
 

@@ -1,90 +1,14 @@
-"""Runs of a scenario: one without a fault, and one for each fault at each of its points."""
+"""Runs of a scenario: one without a fault, and one for whatever can go wrong."""
 
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from local.faults import functions, orders, verdict
-from local.faults.orders import Order
-from local.faults.points import Fault, Kind, Point
+from local.faults import exceptions, functions, verdict
+from local.faults.happenings import NOTHING, Happening
+from local.faults.points import Point
 from local.faults.scenarios import Scenario
 from local.faults.verdict import Broken, Expected, Outcome
-from local.faults.world import Outage, Storm, World
-
-@dataclass(frozen=True, kw_only=True)
-class Happening:
-    """What goes wrong in a run, and who comes between others' calls, by the numbers of its points."""
-
-    faults: tuple[tuple[int, Fault], ...] = ()
-    order: Order | None = None
-    outage: Outage | None = None
-    storm: Storm | None = None
-
-    @property
-    def row(self) -> str:
-        """Which row of the table it belongs to."""
-        if self.order is not None:
-            return f"with {' and '.join(self.order.actors)}"
-        if self.outage is not None:
-            return f"{self.outage.hours:g} h without {self.outage.service}"
-        if self.storm is not None:
-            return "storm, with crashes" if Fault.CRASH_AFTER in self.storm.faults else "storm"
-        return str(self.faults[0][1]) if len(self.faults) == 1 else "two faults"
-
-    def said(self, points: Sequence[Point]) -> str:
-        """In words."""
-        if self.order is not None:
-            return f"{' and '.join(self.order.actors)} before {_named(points[self.order.at])}"
-        if self.outage is not None:
-            return f"{self.row} from second {self.outage.begins:g} on"
-        if self.storm is not None:
-            return f"{self.row} {self.storm.seed}"
-        happened = [(fault, points[number]) for number, fault in self.faults if number < len(points)]
-        return ", then ".join(f"{fault} at {_named(point)}" for fault, point in happened)
-
-    def __str__(self) -> str:
-        """As --happening takes it."""
-        if self.order is not None:
-            return f"order {self.order.at} {'+'.join(self.order.actors)} {self.order.then_at}"
-        if self.outage is not None:
-            return f"outage {self.outage.service} {self.outage.begins:g} {self.outage.ends:g}"
-        if self.storm is not None:
-            return f"storm {self.storm.seed} {int(Fault.CRASH_AFTER in self.storm.faults)}"
-        return ",".join(f"{number}:{fault}" for number, fault in self.faults)
-
-    @classmethod
-    def read(cls, text: str) -> "Happening":
-        """From such a text. Raises ValueError."""
-        match text.split():
-            case ["order", at, actors, then_at]:
-                return cls(order=Order(at=int(at), actors=tuple(actors.split("+")), then_at=int(then_at)))
-            case ["outage", service, begins, ends]:
-                return cls(outage=Outage(service=service, begins=float(begins), ends=float(ends)))
-            case ["storm", seed, crashes]:
-                return cls(storm=storm(int(seed), crashes=crashes == "1"))
-            case _:
-                parts = (part.split(":") for part in text.split(","))
-                return cls(faults=tuple((int(number), Fault(fault)) for number, fault in parts))
-
-
-STORM_SECONDS = 2 * 3600
-AWAY = (("dynamodb", 24.0), ("sqs", 1.0), ("secretsmanager", 1.0))
-"""Which services are away, and for how many hours."""
-
-
-def storm(seed: int, *, crashes: bool) -> Storm:
-    """A tenth of all calls to AWS goes wrong, for two hours; with crashes, a twentieth of all calls."""
-    aws = (Fault.ANSWER_LOST, Fault.THROTTLED, Fault.SENT_TWICE, Fault.CONFLICT, Fault.OVERTAKEN)
-    if not crashes:
-        return Storm(seed=seed, part=0.1, seconds=STORM_SECONDS, faults=aws)
-    stopped = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
-    return Storm(
-        seed=seed, part=0.05, seconds=STORM_SECONDS, faults=(*aws, *stopped), kinds=(Kind.AWS, Kind.PLATFORM)
-    )
-
-
-def _named(point: Point) -> str:
-    return f"{point.name} by {point.actor} (call {point.number})"
+from local.faults.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +20,10 @@ class Result:
     what: str
     broken: Mapping[Broken, Sequence[str]]
     excepted: str | None = None
-    """The documented exception by which something was submitted twice."""
+    """The documented exceptions by which nothing more is broken."""
 
 
-def run(scenario: Scenario, happening: Happening = Happening()) -> tuple[World, Outcome]:
+def run(scenario: Scenario, happening: Happening = NOTHING) -> tuple[World, Outcome]:
     """One run, to its end."""
     world = World(
         faults=dict(happening.faults),
@@ -111,6 +35,7 @@ def run(scenario: Scenario, happening: Happening = Happening()) -> tuple[World, 
         world.between = happening.order.between(world)
     with functions.at_work(world):
         scenario.begin(world)
+        world.flaky = dict.fromkeys(world.platforms, scenario.flaky)
         is_over = world.run()
     return world, verdict.outcome(world, is_over=is_over)
 
@@ -118,79 +43,24 @@ def run(scenario: Scenario, happening: Happening = Happening()) -> tuple[World, 
 def baseline(scenario: Scenario) -> tuple[Sequence[Point], Expected]:
     """The run without a fault: its points, and what every other run is measured by. Raises ValueError if that is bad."""
     world, found = run(scenario)
-    expected = Expected(outcome=found, may_be=tuple(scenario.may_be), fewer_ends=scenario.fewer_ends)
+    expected = Expected(outcome=found, may_be=scenario.may_be, fewer_ends=scenario.fewer_ends)
     if (wrong := verdict.broken(found, expected)) or found.notes:
         raise ValueError(f"{scenario.name}, without a fault: {wrong} {found.notes}")
     return world.points, expected
 
 
-def singles(points: Sequence[Point]) -> Iterator[Happening]:
-    """Each fault at each point."""
-    for point in points:
-        for fault in point.faults:
-            yield Happening(faults=((point.number, fault),))
-
-
-def pairs(points: Sequence[Point], *, number: int, chance: random.Random) -> Iterator[Happening]:
-    """Two faults in one run, so many of them, by chance."""
-    for _ in range(number):
-        first, second = sorted(chance.sample(range(len(points)), 2))
-        found = ((at, chance.choice(points[at].faults)) for at in (first, second))
-        yield Happening(faults=tuple(found))
-
-
-def outages(points: Sequence[Point]) -> Iterator[Happening]:
-    """Each service away for long, from each moment on at which something was about to happen."""
-    moments = sorted({point.at // 1000 for point in points if point.at < 300_000})
-    for service, hours in AWAY:
-        for begins in moments:
-            yield Happening(outage=Outage(service=service, begins=begins, ends=begins + hours * 3600))
-
-
-def happenings(scenario: Scenario, points: Sequence[Point], *, most: int, seed: int) -> Sequence[Happening]:
-    """All that is tried with a scenario: each fault at each point and, where it is meant for that, two faults and others
-    who come between; `most` of each at most, by chance."""
-    chance = random.Random(f"{seed} {scenario.name}")
-    found = _some(list(singles(points)), most, chance)
-    if scenario.pairs:
-        found += pairs(points, number=min(most, scenario.pairs), chance=chance)
-    for seed_of_storm in range(min(most, scenario.storms)):
-        number = seed * 100_000 + seed_of_storm
-        found.append(Happening(storm=storm(number, crashes=seed_of_storm % 2 == 1)))
-    if scenario.outages:
-        found += _some(list(outages(points)), most, chance)
-    if scenario.actors:
-        found += _some([Happening(order=order) for order in orders.two(points, scenario.actors)], most, chance)
-        third = orders.three(points, scenario.actors, number=min(most, scenario.threes), chance=chance)
-        found += [Happening(order=order) for order in third]
-    return found
-
-
-def _some(all_of_them: list[Happening], most: int, chance: random.Random) -> list[Happening]:
-    return all_of_them if len(all_of_them) <= most else chance.sample(all_of_them, most)
-
-
-def _expected(expected: Expected, happening: Happening) -> Expected:
-    """What may be otherwise than without a fault."""
-    if happening.storm is not None and Fault.CRASH_AFTER in happening.storm.faults:
-        return expected.with_attempts_used_up()
-    return expected.with_actors(happening.order.actors if happening.order else ())
-
-
 def judge(scenario: Scenario, expected: Expected, happening: Happening) -> Result:
     """Run a scenario with what goes wrong, and say what was broken by it."""
     world, found = run(scenario, happening)
-    wrong = verdict.broken(found, _expected(expected, happening))
-    excused = [verdict.may_be_submitted_twice(world.points, *one) for one in happening.faults]
-    excused.append(happening.storm is not None and Fault.CRASH_AFTER in happening.storm.faults)
-    excepted = None
-    if Broken.SUBMITTED_TWICE in wrong and scenario.twice and any(excused):
-        excepted = scenario.twice
-        del wrong[Broken.SUBMITTED_TWICE]
+    wrong = verdict.broken(found, exceptions.with_people(expected, happening))
+    names: list[str] = []
+    if wrong:
+        excused, names = exceptions.excused(scenario, world, found, expected, happening)
+        wrong = verdict.broken(found, excused)
     return Result(
         scenario=scenario.name,
         happening=happening,
         what=happening.said(world.points),
         broken=wrong,
-        excepted=excepted,
+        excepted=", ".join(names) or None,
     )

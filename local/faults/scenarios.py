@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from local.faults import people
 from local.faults.platforms.apivideo import ApiVideo
@@ -13,6 +14,8 @@ from local.faults.world import World
 
 SOURCE = "https://example.com/lecture.mp4"
 EVERYBODY = ("worker", "callback", "sweep", "cancel", "retry", "purge")
+NOTIFY = {"notify_url": "https://receiver.example.com/jobs"}
+ONE_ATTEMPT = {"retry": {"max_attempts": 1}}
 OF_VIDEODB = "VideoDB has no idempotency key"
 OF_TASKS = "TwelveLabs' tasks have no idempotency key"
 
@@ -38,21 +41,26 @@ class Scenario:
     """Who comes between the calls of others."""
     threes: int = 0
     """In how many runs two of them come."""
+    flaky: int = 0
+    """How many of the platform's first submissions are answered 503."""
+    attempts: int = 3
+    """How often a step is asked for at most."""
+    takes_back: bool = False
+    """Whether the platform takes a failure back."""
     twice: str | None = None
     """Why work may be submitted twice, where its platform documents no way to prevent it."""
 
 
-def _videodb(world: World, *, ends: bool = True, notify: bool = False, **script: Sequence[str]) -> None:
+def _videodb(
+    world: World, *, ends: bool = True, also: Mapping[str, Any] | None = None, **script: Sequence[str]
+) -> None:
     world.platforms["videodb"] = VideoDb(world, script=script, ends=ends)
-    url = {"notify_url": "https://receiver.example.com/jobs"} if notify else {}
-    people.start(world, {"provider": "videodb", "source": SOURCE, **url})
+    people.start(world, {"provider": "videodb", "source": SOURCE, **(also or {})})
 
 
 def _twelvelabs(world: World, plan: str, **script: Sequence[str]) -> None:
     world.platforms["twelvelabs"] = TwelveLabs(world, script=script)
-    people.start(
-        world, {"provider": "twelvelabs", "plan": plan, "source": SOURCE, "options": {"index_id": "index-1"}}
-    )
+    people.start(world, {"provider": "twelvelabs", "plan": plan, "source": SOURCE, "options": {"index_id": "index-1"}})
 
 
 def _apivideo(world: World, *, failing: Sequence[Sequence[str]] = ()) -> None:
@@ -63,16 +71,6 @@ def _apivideo(world: World, *, failing: Sequence[Sequence[str]] = ()) -> None:
 def _apsaravideo(world: World, *script: str) -> None:
     world.platforms["apsaravideo"] = ApsaraVideo(world, script=script)
     people.start(world, {"provider": "apsaravideo", "source": SOURCE})
-
-
-def _flaky(begin: Callable[[World], None]) -> Callable[[World], None]:
-    """The platform answers its first submission with 503."""
-
-    def begins(world: World) -> None:
-        begin(world)
-        world.flaky = dict.fromkeys(world.platforms, 1)
-
-    return begins
 
 
 def _retried(begin: Callable[[World], None]) -> Callable[[World], None]:
@@ -128,7 +126,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     for scenario in (
         Scenario(
             name="videodb",
-            begin=partial(_videodb, notify=True),
+            begin=partial(_videodb, also=NOTIFY),
             twice=OF_VIDEODB,
             pairs=1000,
             storms=400,
@@ -156,7 +154,16 @@ SCENARIOS: Mapping[str, Scenario] = {
             threes=500,
             fewer_ends=True,
         ),
-        Scenario(name="videodb: its first answer is 503", begin=_flaky(_videodb), twice=OF_VIDEODB, pairs=200),
+        Scenario(
+            name="videodb: one attempt only",
+            begin=partial(_videodb, also=ONE_ATTEMPT),
+            attempts=1,
+            twice=OF_VIDEODB,
+            pairs=200,
+            storms=100,
+            outages=True,
+        ),
+        Scenario(name="videodb: its first answer is 503", begin=_videodb, flaky=1, twice=OF_VIDEODB, pairs=200),
         Scenario(name="videodb: no callback arrives", begin=_videodb, deaf=True, twice=OF_VIDEODB, pairs=300),
         Scenario(name="videodb: it never ends", begin=partial(_videodb, ends=False), twice=OF_VIDEODB),
         Scenario(
@@ -175,7 +182,7 @@ SCENARIOS: Mapping[str, Scenario] = {
             pairs=200,
         ),
         Scenario(
-            name="twelvelabs: its first answer is 503", begin=_flaky(partial(_twelvelabs, plan="asset")), pairs=100
+            name="twelvelabs: its first answer is 503", begin=partial(_twelvelabs, plan="asset"), flaky=1, pairs=100
         ),
         Scenario(
             name="twelvelabs: tasks",
@@ -211,7 +218,7 @@ SCENARIOS: Mapping[str, Scenario] = {
             actors=EVERYBODY,
             threes=500,
         ),
-        Scenario(name="apivideo: its first answer is 503", begin=_flaky(_apivideo), pairs=200, actors=EVERYBODY),
+        Scenario(name="apivideo: its first answer is 503", begin=_apivideo, flaky=1, pairs=200, actors=EVERYBODY),
         Scenario(name="apivideo: a rendition fails", begin=partial(_apivideo, failing=[["hls 360p"]]), pairs=200),
         Scenario(name="apivideo: no callback arrives", begin=_apivideo, deaf=True, pairs=100),
         Scenario(
@@ -233,13 +240,14 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario(
             name="apsaravideo: a failure is taken back",
             begin=lambda world: _apsaravideo(world, TAKEN_BACK),
+            takes_back=True,
             fewer_ends=True,
             pairs=500,
             outages=True,
             actors=("worker", "callback", "sweep", "purge"),
             threes=500,
         ),
-        Scenario(name="apsaravideo: its first answer is 503", begin=_flaky(_apsaravideo), pairs=200, actors=EVERYBODY),
+        Scenario(name="apsaravideo: its first answer is 503", begin=_apsaravideo, flaky=1, pairs=200, actors=EVERYBODY),
         Scenario(name="apsaravideo: no callback arrives", begin=_apsaravideo, deaf=True, pairs=100),
         Scenario(
             name="adopted: work of others",

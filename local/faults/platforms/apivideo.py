@@ -14,7 +14,7 @@ from local.faults.platforms.border import Asked, Submission
 TAKES = 40.0
 RENDITIONS = ("mp4 360p", "hls 240p", "hls 360p")
 WEBHOOK = f"{BASE_URL}/callbacks/apivideo/encoding-quality-completed"
-WEBHOOK_ID, SECRET = "webhook_test", "sig_sec_test"  # noqa: S105 (of a simulated platform)
+WEBHOOK_ID, SECRET = "webhook_test", "sig_sec_test"
 AGAIN = (3.0, 3.0)
 _METADATUM = re.compile(r"metadata\[(.+)\]")
 

@@ -67,7 +67,9 @@ class TwelveLabs:
             asset = self._things.get(str(asked.body["asset_id"]))
             if asset is None or self._word(asset) != "ready":
                 return 400, {"code": "asset_not_ready", "message": "the asset is not ready"}
-            thing = self._submitted("indexed_asset", str(asset.fields.get("url", asset.id)), {**asked.body, "index_id": found["index"]})
+            thing = self._submitted(
+                "indexed_asset", str(asset.fields.get("url", asset.id)), {**asked.body, "index_id": found["index"]}
+            )
             return 202, {"_id": thing.id, "asset_id": asset.id}
         return _not_found()
 
