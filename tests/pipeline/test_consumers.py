@@ -21,30 +21,31 @@ from botocore.exceptions import (
     ParamValidationError,
     ReadTimeoutError,
 )
-from video_jobs import consumers, secrets, settings, store
-from video_jobs.consumers import ComesAgainError, Handler, consumer
-from video_jobs.faults import AwsUnavailableError, is_aws_fault
-from video_jobs.jobs import Found, StepSucceeded
-from video_jobs.queues import NotSentError, StartMessage, WorkMessage
-from video_jobs.store import batches, reads
+from video_jobs.aws import clients, consumers, secrets
+from video_jobs.aws.consumers import ComesAgainError, Handler, consumer
+from video_jobs.aws.errors import AwsUnavailableError, is_aws_error
+from video_jobs.aws.queues import NotSentError
+from video_jobs.callbacks.messages import Received
+from video_jobs.jobs.model import PollResult, StepSucceeded
+from video_jobs.proof import Proof
+from video_jobs.store import batches, jobs, table
+from video_jobs.store.table import ConflictError
 
-from functions.pipeline.redeliver import app as redeliver
-from tests.batch import kinds, new_batch, sources
+from tests.batch import ids, new_batch, sources
 from tests.cloudformation import RESOURCES
-from tests.events.conftest import Functions
 from tests.patches import change
 from tests.scripted import ScriptedPlatform, ScriptedStep, new_job
-from tests.stack import Context, Stack, handler, http_event, sqs_event
+from tests.stack import Context, Stack, handler, sqs_event
 
-DONE = Found(end=StepSucceeded(result={"id": "m-1"}), body={"success": True})
+DONE = PollResult(end=StepSucceeded(result={"id": "m-1"}), body={"success": True})
 HOUR = 3600
-DELIVERIES = RESOURCES["Deliveries"]["Properties"]
-RECEIVES = DELIVERIES["RedrivePolicy"]["maxReceiveCount"]
+INBOX = RESOURCES["InboxQueue"]["Properties"]
+RECEIVES = INBOX["RedrivePolicy"]["maxReceiveCount"]
 """How often SQS hands a message over before it moves it by itself. The other queues have the same: test_template.py."""
-RETENTION = DELIVERIES["MessageRetentionPeriod"]
+RETENTION = INBOX["MessageRetentionPeriod"]
 """How long SQS keeps a message, in seconds."""
-TRIES = {"steps": 15, "deliveries": 10, "batches": 10}
-CALLBACK_BODY = '{"success": true, "data": {"id": "m-1"}}'
+TRIES = {"worker": 15, "inbox": 10, "batches": 10}
+CALLBACK_BODY = b'{"success": true, "data": {"id": "m-1"}}'
 
 
 # --- SQS, on a clock of its own ------------------------------------------------------------------------------------
@@ -146,51 +147,48 @@ class Consumer:
     tries: int
 
 
+def upload_succeeded() -> bool:
+    job = jobs.read("job-1")
+    return job is not None and job.steps["upload"].status == "succeeded"
+
+
 @pytest.fixture
-def steps(stack: Stack) -> Consumer:
+def worker(stack: Stack) -> Consumer:
     script = ScriptedPlatform(steps={"upload": ScriptedStep(submits=[DONE])})
 
     def message() -> str:
-        store.create(new_job(plan=["upload"]))
-        return StartMessage(job_id="job-1").model_dump_json()
+        job = jobs.create(new_job(plan=["upload"]))
+        return json.dumps({"job_id": "job-1", "due_at": job.due_at})
 
-    def is_done() -> bool:
-        job = store.get("job-1")
-        return job is not None and job.steps["upload"].status == "succeeded"
-
-    queue = Queue(stack.queue_urls["VideoDbSteps"], stack.queue_urls["VideoDbStepsDeadLetters"])
-    return Consumer(queue, script.worker, message, is_done, TRIES["steps"])
+    queue = Queue(stack.queue_urls["VideoDbQueue"], stack.queue_urls["VideoDbDeadLetters"])
+    return Consumer(queue, script.worker, message, upload_succeeded, TRIES["worker"])
 
 
 @pytest.fixture
-def deliveries(stack: Stack) -> Iterator[Consumer]:
+def inbox(stack: Stack) -> Consumer:
     def message() -> str:
-        store.claim(store.create(new_job(plan=["upload"])), "upload", lease_seconds=90)
-        event = http_event("videodb/upload", CALLBACK_BODY)
-        kept = {"headers": {}, "body": event["body"], "redelivery": {"job_id": "job-1", "attempt": 1}}
-        return json.dumps({"schema_version": 1, "callback": "videodb/upload", "event": kept})
+        jobs.create(new_job(plan=["upload"]))
+        proof = Proof(job_id="job-1", attempt=1)
+        return Received(callback="videodb/upload", body=CALLBACK_BODY, headers={}, received_at=0, proof=proof).written()
 
-    def is_done() -> bool:
-        job = store.get("job-1")
-        return job is not None and job.steps["upload"].status == "succeeded"
-
-    queue = Queue(stack.queue_urls["Deliveries"], stack.queue_urls["DeliveriesDeadLetters"], visibility=180)
-    with patch.object(settings, "lambda_", return_value=Functions()):
-        yield Consumer(queue, handler("pipeline/redeliver"), message, is_done, TRIES["deliveries"])
+    queue = Queue(stack.queue_urls["InboxQueue"], stack.queue_urls["InboxDeadLetters"], visibility=180)
+    return Consumer(queue, handler("pipeline/inbox"), message, upload_succeeded, TRIES["inbox"])
 
 
 @pytest.fixture
 def batch_work(stack: Stack) -> Consumer:
     def message() -> str:
         _, (work,) = batches.create(new_batch(), sources(3))
-        return WorkMessage(work_id=work).model_dump_json()
+        return json.dumps({"work_id": work})
 
-    queue = Queue(stack.queue_urls["BatchWork"], stack.queue_urls["BatchWorkDeadLetters"])
-    worker = handler("pipeline/batches")
-    return Consumer(queue, worker, message, lambda: kinds() == {"pending": 3}, TRIES["batches"])
+    def is_done() -> bool:
+        return len(jobs.read_many(ids(new_batch(), 3))) == 3
+
+    queue = Queue(stack.queue_urls["BatchesQueue"], stack.queue_urls["BatchesDeadLetters"])
+    return Consumer(queue, handler("pipeline/batches"), message, is_done, TRIES["batches"])
 
 
-@pytest.fixture(params=["steps", "deliveries", "batch_work"])
+@pytest.fixture(params=["worker", "inbox", "batch_work"])
 def taker(request: pytest.FixtureRequest) -> Consumer:
     """Each function that takes messages and needs the table."""
     found: Consumer = request.getfixturevalue(request.param)
@@ -232,14 +230,14 @@ def test_after_an_incident_nothing_waits_longer_than_a_quarter_of_an_hour(taker:
     assert queue.hidden[:3] == [pytest.approx(wait, rel=0.25, abs=1) for wait in (2, 4, 8)]
 
 
-def test_what_failed_together_comes_again_apart(stack: Stack, steps: Consumer) -> None:
-    queue = steps.queue
-    body = steps.message()
+def test_what_failed_together_comes_again_apart(stack: Stack, worker: Consumer) -> None:
+    queue = worker.queue
+    body = worker.message()
     for _ in range(20):
         queue.put(body)
 
     with queue.on_aws(lambda service, _: unreachable() if service == "dynamodb" else None):
-        queue.work(steps.worker, until=3 * HOUR)
+        queue.work(worker.worker, until=3 * HOUR)
 
     assert len(set(queue.hidden[-20:])) > 10
 
@@ -270,19 +268,19 @@ def test_a_throttled_table_means_later_and_not_dead_letters(taker: Consumer, fau
 
 
 def test_a_throttled_secret_is_no_defect_and_a_missing_one_is(
-    stack: Stack, caplog: pytest.LogCaptureFixture, steps: Consumer
+    stack: Stack, caplog: pytest.LogCaptureFixture, worker: Consumer
 ) -> None:
-    queue = steps.queue
-    queue.put(steps.message())
+    queue = worker.queue
+    queue.put(worker.message())
     with queue.on_aws(lambda service, _: said("ThrottlingException") if service == "secretsmanager" else None):
-        queue.work(steps.worker, until=600)
+        queue.work(worker.worker, until=600)
     assert {"aws_unavailable", "defect"} & set(caplog.messages) == {"aws_unavailable"}
 
     caplog.clear()
     secrets.forget()
-    settings.secretsmanager().delete_secret(SecretId="CALLBACK_KEYS_SECRET", ForceDeleteWithoutRecovery=True)
+    clients.secretsmanager().delete_secret(SecretId="CALLBACK_KEYS_SECRET", ForceDeleteWithoutRecovery=True)
     with queue.on_aws(nothing_wrong):
-        queue.work(steps.worker)
+        queue.work(worker.worker)
     assert {"aws_unavailable", "defect"} & set(caplog.messages) == {"defect"}
     assert len(queue.dead) == 1
 
@@ -307,17 +305,17 @@ def test_a_throttled_secret_is_no_defect_and_a_missing_one_is(
     ids=repr,
 )
 def test_what_passes_at_aws_is_told_from(error: Exception) -> None:
-    assert is_aws_fault(error)
+    assert is_aws_error(error)
     wrapped = secrets.SecretUnavailableError("the secret cannot be read")
     wrapped.__cause__ = error
-    assert is_aws_fault(wrapped)
+    assert is_aws_error(wrapped)
 
 
 @pytest.mark.parametrize(
     "error",
     [
         KeyError("a mistake of ours"),
-        store.ConflictError("a mistake of ours"),
+        ConflictError("a mistake of ours"),
         ParamValidationError(report="a mistake of ours"),
         said("ValidationException"),
         said("AccessDeniedException"),
@@ -330,7 +328,7 @@ def test_what_passes_at_aws_is_told_from(error: Exception) -> None:
     ids=repr,
 )
 def test_what_does_not_pass(error: Exception) -> None:
-    assert not is_aws_fault(error)
+    assert not is_aws_error(error)
 
 
 # --- Defects ---------------------------------------------------------------------------------------------------------
@@ -378,9 +376,11 @@ def test_without_group_and_attributes_none_are_sent(taker: Consumer) -> None:
     assert letter == {"QueueUrl": taker.queue.dead_letters_url, "MessageBody": POISON}
 
 
-def test_a_message_that_an_incident_sent_back_often_is_moved_at_its_first_defect(stack: Stack, steps: Consumer) -> None:
-    queue, broken = steps.queue, ScriptedPlatform(steps={"upload": ScriptedStep(submits=[KeyError("ours")])})
-    queue.put(steps.message())
+def test_a_message_that_an_incident_sent_back_often_is_moved_at_its_first_defect(
+    stack: Stack, worker: Consumer
+) -> None:
+    queue, broken = worker.queue, ScriptedPlatform(steps={"upload": ScriptedStep(submits=[KeyError("ours")])})
+    queue.put(worker.message())
     with queue.on_aws(lambda service, _: unreachable() if service == "dynamodb" else None):
         queue.work(broken.worker, until=26 * HOUR)
     assert queue.dead == []
@@ -389,7 +389,7 @@ def test_a_message_that_an_incident_sent_back_often_is_moved_at_its_first_defect
         queue.work(broken.worker, until=queue.clock + HOUR)
 
     assert len(queue.dead) == 1
-    assert queue.received > TRIES["steps"]
+    assert queue.received > TRIES["worker"]
 
 
 def test_while_the_dead_letters_cannot_be_reached_a_message_stays(taker: Consumer) -> None:
@@ -407,7 +407,7 @@ def test_while_the_dead_letters_cannot_be_reached_a_message_stays(taker: Consume
 
 
 def test_while_its_dead_letters_are_not_known_a_message_stays(taker: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("VIDEODB_STEPS_DEAD_LETTERS_URL", "DELIVERIES_DEAD_LETTERS_URL", "BATCHES_DEAD_LETTERS_URL"):
+    for name in ("VIDEODB_DEAD_LETTERS_URL", "INBOX_DEAD_LETTERS_URL", "BATCHES_DEAD_LETTERS_URL"):
         monkeypatch.delenv(name)
     taker.queue.put(POISON)
 
@@ -427,86 +427,48 @@ def test_a_wait_that_cannot_be_set_leaves_the_queues_own(taker: Consumer) -> Non
     assert (len(queue), queue.hidden, queue.received) == (1, [], 1)
 
 
-def test_one_that_fails_does_not_keep_the_others_of_its_batch(stack: Stack, steps: Consumer) -> None:
-    url = stack.queue_urls["VideoDbSteps"]
-    for body in (POISON, steps.message()):
-        settings.sqs().send_message(QueueUrl=url, MessageBody=body)
-    messages = settings.sqs().receive_message(QueueUrl=url, AttributeNames=["All"], MaxNumberOfMessages=10)["Messages"]
+def test_one_that_fails_does_not_keep_the_others_of_its_batch(stack: Stack, worker: Consumer) -> None:
+    url = stack.queue_urls["VideoDbQueue"]
+    for body in (POISON, worker.message()):
+        clients.sqs().send_message(QueueUrl=url, MessageBody=body)
+    messages = clients.sqs().receive_message(QueueUrl=url, AttributeNames=["All"], MaxNumberOfMessages=10)["Messages"]
     poison = next(message for message in messages if message["Body"] == POISON)
 
-    answer = steps.worker(sqs_event(*messages), Context())
+    answer = worker.worker(sqs_event(*messages), Context())
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": poison["MessageId"]}]}
-    assert steps.is_done()
+    assert worker.is_done()
 
 
 def test_what_comes_again_by_plan_is_no_defect_however_often(
-    stack: Stack, steps: Consumer, caplog: pytest.LogCaptureFixture
+    stack: Stack, worker: Consumer, caplog: pytest.LogCaptureFixture
 ) -> None:
     def too_early(_record: Any, _context: Any) -> None:
         raise ComesAgainError("too early", delay=60)
 
-    worker = consumer(
-        too_early, queue="VIDEODB_STEPS_QUEUE_URL", dead_letters="VIDEODB_STEPS_DEAD_LETTERS_URL", tries=2
-    )
-    steps.queue.put("{}")
+    waiting = consumer(too_early, queue="VIDEODB_QUEUE_URL", dead_letters="VIDEODB_DEAD_LETTERS_URL", tries=2)
+    worker.queue.put("{}")
 
-    with steps.queue.on_aws(nothing_wrong):
-        steps.queue.work(worker, until=HOUR)
+    with worker.queue.on_aws(nothing_wrong):
+        worker.queue.work(waiting, until=HOUR)
 
-    assert (len(steps.queue), steps.queue.dead) == (1, [])
-    assert set(steps.queue.hidden) == {60}
+    assert (len(worker.queue), worker.queue.dead) == (1, [])
+    assert set(worker.queue.hidden) == {60}
     assert "defect" not in caplog.messages
 
 
-# --- What is redelivered ---------------------------------------------------------------------------------------------
+def test_a_message_of_one_of_several_queues_is_hidden_in_its_own(stack: Stack) -> None:
+    def too_early(_record: Any, _context: Any) -> None:
+        raise ComesAgainError("too early", delay=60)
 
-
-@pytest.mark.parametrize(
-    ("answer", "is_waited_for"),
-    [
-        pytest.param({"errorMessage": "RequestId: 1 Error: Task timed out after 10.00 seconds"}, True, id="timed out"),
-        pytest.param({"statusCode": 503, "body": '{"outcome": "unavailable"}'}, True, id="unavailable"),
-        pytest.param({"statusCode": 503, "body": '{"outcome": "newer_version"}'}, True, id="newer version"),
-        pytest.param({"errorType": "KeyError", "errorMessage": "'scene_index_id'"}, False, id="a mistake of ours"),
-        pytest.param({"statusCode": 422, "body": '{"outcome": "unreadable"}'}, False, id="unreadable"),
-    ],
-)
-def test_a_callback_function_says_whether_its_request_is_waited_for(
-    deliveries: Consumer, answer: dict[str, Any], is_waited_for: bool
-) -> None:
-    queue = deliveries.queue
-    queue.put(deliveries.message())
-
-    with patch.object(settings, "lambda_", return_value=Answering(answer)), queue.on_aws(nothing_wrong):
-        queue.work(deliveries.worker, until=5 * HOUR)
-
-    assert (len(queue), len(queue.dead)) == ((1, 0) if is_waited_for else (0, 1))
-
-
-class Answering:
-    """Lambda, whose functions all answer the same."""
-
-    def __init__(self, answer: dict[str, Any]) -> None:
-        self.answer = answer
-
-    def invoke(self, **_request: str) -> dict[str, Any]:
-        import io
-
-        failed = {"FunctionError": "Unhandled"} if "errorMessage" in self.answer else {}
-        return {"Payload": io.BytesIO(json.dumps(self.answer).encode()), **failed}
-
-
-def test_a_kept_callback_whose_function_breaks_off_by_a_mistake_of_ours_ends_among_the_dead_letters(
-    deliveries: Consumer,
-) -> None:
-    queue = deliveries.queue
-    queue.put(deliveries.message())
-
-    with patch.object(store, "record", side_effect=KeyError("ours")), queue.on_aws(nothing_wrong):
-        queue.work(deliveries.worker)
-
-    assert (len(queue), len(queue.dead), queue.received) == (0, 1, redeliver.TRIES)
+    waiting = consumer(too_early, queue=("BUS_NOTIFICATIONS_QUEUE_URL", "URL_NOTIFICATIONS_QUEUE_URL"))
+    for name in ("BusNotifications", "UrlNotifications"):
+        queue = Queue(stack.queue_urls[name], "")
+        event = queue._event(1, "{}")
+        event["Records"][0]["eventSourceARN"] = f"arn:aws:sqs:us-east-1:123456789012:{name}"
+        with queue.on_aws(nothing_wrong):
+            waiting(event, Context())
+        assert queue.hidden == [60], name
 
 
 # --- What a throttled table leaves out -------------------------------------------------------------------------------
@@ -515,51 +477,32 @@ def test_a_kept_callback_whose_function_breaks_off_by_a_mistake_of_ours_ends_amo
 def test_a_read_of_many_that_the_table_leaves_out_again_and_again_is_left_for_later(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.create(new_job("job-1"))
-    change(monkeypatch, reads, time, sleep=lambda _seconds: None)
+    jobs.create(new_job("job-1"))
+    change(monkeypatch, table, time, sleep=lambda _seconds: None)
     asked: list[Any] = []
 
     def nothing(**request: Any) -> dict[str, Any]:
         asked.append(request)
         return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
 
-    with patch.object(settings.dynamodb(), "batch_get_item", nothing), pytest.raises(AwsUnavailableError):
-        reads.get_many(["job-1", "job-2"])
+    with patch.object(clients.dynamodb(), "batch_get_item", nothing), pytest.raises(AwsUnavailableError):
+        jobs.read_many(["job-1", "job-2"])
 
     assert 1 < len(asked) < 10
 
 
 def test_a_read_of_many_that_comes_in_parts_is_put_together(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    ids = [f"job-{number}" for number in range(12)]
-    for job_id in ids:
-        store.create(new_job(job_id))
-    change(monkeypatch, reads, time, sleep=lambda _seconds: None)
-    whole: Any = settings.dynamodb().batch_get_item
+    job_ids = [f"job-{number}" for number in range(12)]
+    for job_id in job_ids:
+        jobs.create(new_job(job_id))
+    change(monkeypatch, table, time, sleep=lambda _seconds: None)
+    whole: Any = clients.dynamodb().batch_get_item
 
     def one_by_one(*, RequestItems: Any) -> dict[str, Any]:  # noqa: N803 (boto3 calls it so)
-        ((table, request),) = RequestItems.items()
+        ((name, request),) = RequestItems.items()
         first, *rest = request["Keys"]
-        answer = dict(whole(RequestItems={table: {**request, "Keys": [first]}}))
-        return answer | {"UnprocessedKeys": {table: {**request, "Keys": rest}} if rest else {}}
+        answer = dict(whole(RequestItems={name: {**request, "Keys": [first]}}))
+        return answer | {"UnprocessedKeys": {name: {**request, "Keys": rest}} if rest else {}}
 
-    with patch.object(settings.dynamodb(), "batch_get_item", one_by_one):
-        assert reads.get_many(ids).keys() == set(ids)
-
-
-@pytest.mark.parametrize("write", [lambda: store.table.put_once({"pk": "JOB#1", "sk": "EVENT#1"})], ids=["an event"])
-def test_a_lone_put_is_repeated_while_a_transaction_is_at_its_item(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, write: Callable[[], None]
-) -> None:
-    change(monkeypatch, store.table, time, sleep=lambda _seconds: None)
-    original = BaseClient._make_api_call  # type: ignore[attr-defined]
-    failures = iter([said("TransactionConflictException"), said("TransactionConflictException")])
-
-    def call(self: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
-        if operation == "PutItem" and (failure := next(failures, None)):
-            raise failure
-        return original(self, operation, parameters)
-
-    with patch.object(BaseClient, "_make_api_call", call):
-        write()
-
-    assert len(stack.items("JOB#1")) == 1
+    with patch.object(clients.dynamodb(), "batch_get_item", one_by_one):
+        assert jobs.read_many(job_ids).keys() == set(job_ids)
