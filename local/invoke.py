@@ -152,8 +152,8 @@ def event_file(event: str, events: Path = EVENTS) -> Path:
 
 
 def function_of(event: str, functions: Mapping[str, str]) -> str:
-    """The logical id of the function whose folder the event's path begins with."""
-    folder = "/".join(event.split("/")[:2])
+    """The logical id of the function of the event's folder."""
+    folder = event.rpartition("/")[0]
     if folder not in functions:
         raise StackError(f"template.yaml has no function in functions/{folder}.")
     return functions[folder]

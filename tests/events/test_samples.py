@@ -1,5 +1,6 @@
 """What the sample events promise: they are what AWS hands over, their source is named, and they hold no secret."""
 
+import base64
 import hashlib
 import json
 import re
@@ -9,7 +10,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from video_jobs import secrets, settings
+from standardwebhooks import Webhook
+from video_jobs import clock
+from video_jobs.aws import clients, secrets
+from video_jobs.jobs.model import JobStatus
+from video_jobs.store import jobs
 
 from local import invoke
 from local import samples as signing
@@ -17,7 +22,7 @@ from local.platforms.videodb import payloads
 from local.platforms.videodb.payloads import Kind
 from local.samples import SAMPLE_API_KEY, SAMPLE_CALLBACK_KEY
 from tests.cloudformation import ROOT, of_type
-from tests.events.conftest import Away, Functions
+from tests.events.conftest import Inbox
 from tests.events.samples import (
     CALLBACK_SAMPLES,
     EVENTS,
@@ -29,10 +34,13 @@ from tests.events.samples import (
     read,
     text,
 )
+from tests.pipeline.receivers import receiver
 from tests.stack import Context, Stack, handler, signed_query
 
 FUNCTIONS = of_type("AWS::Serverless::Function")
 HTTP_SAMPLES = [name for name in names() if "requestContext" in read(name)]
+LAST_TRY = 4
+"""When a callback about an id that no job has has waited long enough."""
 SQS_SAMPLES = [name for name in names() if "Records" in read(name)]
 
 # printed on the page "Async patterns"
@@ -87,7 +95,7 @@ def test_a_request_is_complete_and_in_itself_consistent(name: str) -> None:
     headers = event["headers"]
     method, _, path = event["routeKey"].partition(" ")
     assert event["version"] == "2.0"
-    assert context.keys() - {"authorizer"} == {
+    assert context.keys() == {
         *("accountId", "apiId", "domainName", "domainPrefix"),
         *("http", "requestId", "routeKey", "stage", "time", "timeEpoch"),
     }
@@ -109,7 +117,7 @@ def test_a_request_is_complete_and_in_itself_consistent(name: str) -> None:
     assert headers.get("content-length") == (str(len(body(event))) if "body" in event else None)
 
 
-@pytest.mark.parametrize("name", [name for name in HTTP_SAMPLES if read(name).get("type") != "REQUEST"])
+@pytest.mark.parametrize("name", HTTP_SAMPLES)
 def test_a_request_takes_a_route_of_its_function(name: str) -> None:
     event = read(name)
 
@@ -129,7 +137,6 @@ def test_a_callback_is_a_post_with_a_text_for_its_body(name: str) -> None:
 
     assert event["routeKey"] == f"POST /callbacks/{callback_of(name).replace('_', '-')}"
     assert isinstance(event["body"], str)
-    assert "authorizer" not in event["requestContext"]
 
 
 @pytest.mark.parametrize("name", SQS_SAMPLES)
@@ -143,8 +150,9 @@ def test_a_message_comes_as_an_event_source_hands_it_over(name: str) -> None:
     assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()
     assert record["eventSource"] == "aws:sqs"
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
-    (source,) = (e["Properties"] for e in FUNCTIONS[function_of(name)]["Events"].values() if e["Type"] == "SQS")
-    assert f"-{source['Queue']['Fn::GetAtt'].split('.')[0]}-" in record["eventSourceARN"]
+    sources = (e["Properties"] for e in FUNCTIONS[function_of(name)]["Events"].values() if e["Type"] == "SQS")
+    queues = [source["Queue"]["Fn::GetAtt"].split(".")[0] for source in sources]
+    assert record["eventSourceARN"].split(":")[-1].split("-")[2] in queues
 
 
 # --- What signs them --------------------------------------------------------------------------------------------------
@@ -159,11 +167,11 @@ def test_a_callback_is_signed_with_the_sample_key_for_a_job_of_its_own(name: str
 
 
 @pytest.mark.parametrize("name", EVERY_CALLBACK_SAMPLE)
-def test_a_stack_that_does_not_know_the_sample_key_refuses_the_samples(stack: Stack, name: str) -> None:
+def test_a_stack_that_does_not_know_the_sample_key_rejects_the_samples(stack: Stack, inbox: Inbox, name: str) -> None:
     answer = stack.send(callback_of(name), read(name))
 
-    assert answer == {"status": 401, "outcome": "refused"}
-    assert stack.items() == []
+    assert answer == {"status": 401, "outcome": "rejected"}
+    assert inbox.messages() == []
 
 
 @pytest.mark.parametrize("name", EVERY_CALLBACK_SAMPLE)
@@ -245,170 +253,219 @@ def test_no_sample_holds_a_secret(name: str) -> None:
     assert not re.search(r"[0-9a-f]{64}", json.dumps(without_query))
 
 
-# --- What comes of those that are not callbacks -----------------------------------------------------------------------
+# --- What comes of them -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in SQS_SAMPLES if name.startswith("videodb/steps/")])
-def test_a_worker_takes_its_samples_and_leaves_the_ended_job_alone(local_stack: Stack, name: str) -> None:
-    local_stack.send("videodb/upload", read("videodb/upload/video_success"))
-    local_stack.work("VideoDbSteps", handler("videodb/steps"))  # which tells the job's end
-    before = local_stack.items()
-
-    answer = handler("videodb/steps")(read(name), Context())
-
-    assert answer == {"batchItemFailures": []}
-    assert local_stack.items() == before
-    assert local_stack.messages("VideoDbSteps") == []
+@pytest.fixture
+def people(stack: Stack) -> Stack:
+    """A stack whose API takes the key of the samples, as the local one does."""
+    secret = json.dumps({"samples": SAMPLE_API_KEY})
+    clients.secretsmanager().put_secret_value(SecretId="API_KEYS_SECRET", SecretString=secret)
+    secrets.forget()
+    return stack
 
 
-def test_the_kept_sample_is_what_a_callback_leaves_while_dynamodb_is_away(local_stack: Stack, away: Away) -> None:
-    with away("dynamodb"):
-        local_stack.send("videodb/upload", read("videodb/upload/video_success"))
-
-    (record,) = read("pipeline/redeliver/kept")["Records"]
-    assert local_stack.messages("Deliveries") == [record["body"]]
+def invoked(name: str) -> Any:
+    """What its function returns for a sample."""
+    return handler(callback_of(name))(read(name), Context())
 
 
-def test_the_kept_sample_is_recorded_when_it_is_redelivered(stack: Stack, functions: Functions) -> None:
-    answer = handler("pipeline/redeliver")(read("pipeline/redeliver/kept"), Context())
-
-    assert answer == {"batchItemFailures": []}
-    assert [item["status"] for item in stack.items("JOB#sample-upload-video_success") if item["sk"] == "JOB"] == [
-        "succeeded"
-    ]
+def answered(name: str) -> tuple[int, Any]:
+    """The status, and the body, with which a function of the API answers a sample."""
+    answer = invoked(name)
+    return answer["statusCode"], json.loads(answer["body"])
 
 
-def test_the_notify_sample_is_told_on_the_bus(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.events().create_event_bus(Name="bus")
+@pytest.mark.usefixtures("signers")
+@pytest.mark.parametrize("name", EVERY_CALLBACK_SAMPLE)
+def test_a_callback_is_accepted_by_its_function_and_applied_by_the_inbox(
+    local_stack: Stack, inbox: Inbox, name: str
+) -> None:
+    assert local_stack.send(callback_of(name), read(name)) == {"status": 200, "outcome": "accepted"}
+
+    assert inbox.work(received=LAST_TRY) == []
+
+    row = ROWS[name]
+    items = local_stack.items()
+    (event,) = (item for item in items if item["sk"].startswith("EVENT#"))
+    assert event["meaning"] == row.end
+    made = [jobs.read(item["pk"].removeprefix("JOB#")) for item in items if item["sk"] == "JOB"]
+    if row.end == "ignored":
+        assert made == []
+        return
+    (job,) = made
+    assert job is not None
+    assert job.adopted
+    if row.end == "hint":
+        assert (job.refs, job.confirmed, row.detail) == ((row.detail,), False, job.refs[0])
+        assert [step.hints for step in job.steps.values()] == [{row.part: row.word}]
+    else:
+        assert job.job_id == f"sample-{callback_of(name).split('/')[1]}-{name.split('/')[2]}"
+        assert job.status == row.end
+        assert row.detail in (*job.refs, job.error and job.error.code, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "callback"),
+    [
+        ("pipeline/inbox/token", "videodb/upload/video_success"),
+        ("pipeline/inbox/signature", "apivideo/encoding_quality_completed/printed"),
+    ],
+)
+@pytest.mark.usefixtures("signers")
+def test_a_sample_of_the_inbox_is_what_its_callback_leaves_there(
+    local_stack: Stack, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, name: str, callback: str
+) -> None:
+    came_at = read(callback)["requestContext"]["timeEpoch"]
+    monkeypatch.setattr(clock, "now", lambda: came_at)
+
+    local_stack.send(callback_of(callback), read(callback))
+
+    (record,) = read(name)["Records"]
+    assert inbox.messages() == [record["body"]]
+
+
+def test_the_inbox_makes_a_job_of_what_a_token_proves_and_waits_with_the_other(stack: Stack) -> None:
+    assert invoked("pipeline/inbox/token") == {"batchItemFailures": []}
+    assert len(invoked("pipeline/inbox/signature")["batchItemFailures"]) == 1
+
+    found = jobs.read("sample-upload-video_success")
+    assert found is not None
+    assert (found.status, found.adopted) == (JobStatus.SUCCEEDED, True)
+
+
+def test_the_workers_sample_has_the_end_announced_once(stack: Stack) -> None:
+    invoked("pipeline/inbox/token")
+
+    assert [invoked("videodb/worker/look") for _ in range(2)] == [{"batchItemFailures": []}] * 2
+
+    assert len(stack.messages("BusNotifications")) == 1
+
+
+@pytest.mark.parametrize("name", [f"{provider}/worker/look" for provider in ("twelvelabs", "apivideo", "apsaravideo")])
+def test_a_look_at_no_job_does_nothing(stack: Stack, name: str) -> None:
+    assert invoked(name) == {"batchItemFailures": []}
+    assert stack.items() == []
+
+
+def test_the_notifications_sample_is_what_the_worker_sends(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    invoked("pipeline/inbox/token")
+    invoked("videodb/worker/look")
+
+    (sent,) = map(json.loads, stack.messages("BusNotifications"))
+    sample = json.loads(read("pipeline/notify/bus")["Records"][0]["body"])
+    assert sent["event_id"] == sample["event_id"]
+    assert shape(json.loads(sent["event"])) == shape(json.loads(sample["event"]))
+
+
+def shape(value: Any) -> Any:
+    """The names in a JSON value, and what stands there but for moments and versions."""
+    if isinstance(value, dict):
+        moving = ("timestamp", "version")
+        return {k: None if k in moving or k.endswith("_at") else shape(inner) for k, inner in value.items()}
+    return [shape(inner) for inner in value] if isinstance(value, list) else value
+
+
+def test_the_notify_sample_goes_to_the_bus(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients.events().create_event_bus(Name="bus")
     monkeypatch.setenv("EVENT_BUS", "bus")
     stack.calls.clear()
 
-    answer = handler("pipeline/notify")(read("pipeline/notify/bus"), Context())
-
-    assert answer == {"batchItemFailures": []}
+    assert invoked("pipeline/notify/bus") == {"batchItemFailures": []}
     assert stack.calls == ["events.PutEvents"]
 
 
-def test_the_schedule_sweeps(stack: Stack) -> None:
-    event = read("pipeline/sweep/schedule")
+def test_the_notify_sample_goes_to_the_url_that_is_put_in(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = base64.b64encode(b"a key of thirty-two bytes, or so").decode()
+    clients.secretsmanager().create_secret(Name="NOTIFY_SECRETS", SecretString=json.dumps({"default": key}))
+    monkeypatch.setenv("NOTIFY_SECRETS", "NOTIFY_SECRETS")
+    monkeypatch.setenv("NOTIFY_ALLOW_PRIVATE", "true")
+    event = text("pipeline/notify/url")
+    with receiver() as there:
+        mine = json.loads(event.replace("https://receiver.example.com/video-jobs", there.url))
+        answer = handler("pipeline/notify")(mine, Context())
 
-    assert (event["source"], event["detail-type"], event["detail"]) == ("aws.scheduler", "Scheduled Event", "{}")
-    assert handler("pipeline/sweep")(event, Context()) == {"overdue": 0}
-
-
-@pytest.mark.parametrize("name", ["api/authorizer/x_api_key", "api/authorizer/bearer"])
-def test_the_authorizer_lets_a_sample_in_only_if_its_key_is_one_of_ours(stack: Stack, name: str) -> None:
-    refused = handler("api/authorizer")(read(name), Context())
-    settings.secretsmanager().put_secret_value(
-        SecretId="API_KEYS_SECRET", SecretString=json.dumps({"samples": SAMPLE_API_KEY})
-    )
-    secrets.forget()
-    let_in = handler("api/authorizer")(read(name), Context())
-
-    assert refused == {"isAuthorized": False}
-    assert let_in == {"isAuthorized": True, "context": {"api_key_name": "samples"}}
+    (request,) = there.requests
+    assert answer == {"batchItemFailures": []}
+    assert Webhook(key).verify(request.body, request.headers)["data"]["job_id"] == "sample-upload-video_success"
 
 
-def api(name: str) -> dict[str, Any]:
-    answer: dict[str, Any] = handler("api/jobs")(read(f"api/jobs/{name}"), Context())
-    return answer
+def test_the_schedules_find_nothing_to_do(stack: Stack) -> None:
+    for name in ("pipeline/sweep/schedule", "apsaravideo/mns/schedule"):
+        event = read(name)
+        assert (event["source"], event["detail-type"], event["detail"]) == ("aws.scheduler", "Scheduled Event", "{}")
+    assert invoked("pipeline/sweep/schedule") == {"overdue": 0}
 
 
-def test_the_create_sample_makes_one_job_however_often_it_is_sent(stack: Stack) -> None:
-    first, second = api("create"), api("create")
-
-    assert (first["statusCode"], second["statusCode"]) == (201, 201)
-    assert first["body"] == second["body"]
-    assert len(stack.items("JOB#")) == 1
+# --- The API ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_list_sample_lists_what_the_create_sample_made(stack: Stack) -> None:
-    created = json.loads(api("create")["body"])
-
-    answer = api("list")
-
-    assert answer["statusCode"] == 200
-    assert created["job_id"] in answer["body"]
+@pytest.mark.parametrize("name", [name for name in HTTP_SAMPLES if name not in EVERY_CALLBACK_SAMPLE])
+def test_a_stack_that_does_not_know_the_sample_key_answers_no_sample(stack: Stack, name: str) -> None:
+    assert answered(name)[0] == (400 if name == "apivideo/api/login" else 401)
+    assert stack.items() == []
 
 
-def test_the_show_sample_shows_the_job_of_the_upload_sample(local_stack: Stack) -> None:
-    before = api("show")
-    local_stack.send("videodb/upload", read("videodb/upload/video_success"))
+def test_the_create_sample_makes_one_job_however_often_it_is_sent_and_the_list_sample_lists_it(people: Stack) -> None:
+    first, second = answered("api/create_job"), answered("api/create_job")
 
-    answer = api("show")
-
-    assert (before["statusCode"], answer["statusCode"]) == (404, 200)
-    assert json.loads(answer["body"])["status"] == "succeeded"
-
-
-def test_the_samples_of_batches_make_one_show_it_and_do_not_end_it_too_early(stack: Stack) -> None:
-    batches = handler("api/batches")
-    before = batches(read("api/batches/show"), Context())
-
-    made = [batches(read("api/batches/create"), Context()) for _ in range(2)]
-    assert handler("pipeline/batches")(read("pipeline/batches/settle"), Context()) == {"batchItemFailures": []}
-    shown = batches(read("api/batches/show"), Context())
-
-    assert (before["statusCode"], shown["statusCode"]) == (404, 200)
-    assert [answer["statusCode"] for answer in made] == [201, 201]
-    assert made[0]["body"] == made[1]["body"] == shown["body"]
-    assert json.loads(shown["body"])["status"] == "running"
+    assert first[0] == 201
+    assert first == second
+    status, page = answered("api/list_jobs")
+    assert (status, [job["job_id"] for job in page["jobs"]]) == (200, [first[1]["job_id"]])
 
 
-def test_the_samples_of_tasks_make_one_show_it_and_list_it(stack: Stack) -> None:
-    def tasks(name: str) -> Any:
-        answer = handler("api/tasks")(read(f"api/tasks/{name}"), Context())
-        return answer["statusCode"], json.loads(answer["body"])
+def test_the_show_samples_show_the_job_and_the_video_of_the_upload_sample(people: Stack) -> None:
+    before = [answered(name)[0] for name in ("api/show_job", "api/show_medium")]
+    invoked("pipeline/inbox/token")
+    invoked("videodb/worker/look")
 
-    assert tasks("create")[0] == 401
-    settings.secretsmanager().put_secret_value(
-        SecretId="API_KEYS_SECRET", SecretString=json.dumps({"samples": SAMPLE_API_KEY})
-    )
-    secrets.forget()
-    before, _ = tasks("retrieve")
-    made = [tasks("create") for _ in range(2)]
-    after, shown = tasks("retrieve")
+    job, medium = answered("api/show_job"), answered("api/show_medium")
+
+    assert before == [404, 404]
+    assert (job[0], job[1]["status"]) == (200, "succeeded")
+    assert (medium[0], medium[1]["collection_id"]) == (200, "c-**")
+
+
+def test_the_samples_of_batches_make_one_show_it_and_do_not_end_it_too_early(people: Stack) -> None:
+    before, _ = answered("api/show_batch")
+
+    made = [answered("api/create_batch") for _ in range(2)]
+    for name in ("pipeline/batches/batch", "pipeline/batches/work"):
+        assert invoked(name) == {"batchItemFailures": []}
+    shown = answered("api/show_batch")
+
+    assert before == 404
+    assert [status for status, _ in made] == [201, 201]
+    assert made[0][1] == made[1][1] == shown[1]
+    assert (shown[0], shown[1]["status"]) == (200, "running")
+
+
+def test_the_samples_of_tasks_make_one_show_it_and_list_it(people: Stack) -> None:
+    before, _ = answered("twelvelabs/api/retrieve_task")
+    made = [answered("twelvelabs/api/create_task") for _ in range(2)]
+    after, shown = answered("twelvelabs/api/retrieve_task")
 
     assert (before, after) == (404, 200)
     assert made == [(201, {"_id": shown["_id"]})] * 2
-    assert [task["_id"] for task in tasks("list")[1]["data"]] == [shown["_id"]]
+    assert [task["_id"] for task in answered("twelvelabs/api/list_tasks")[1]["data"]] == [shown["_id"]]
 
 
-def test_the_samples_of_videos_log_in_and_show_the_status_of_the_printed_callbacks_video(stack: Stack) -> None:
-    videos = handler("api/videos")
-    refused = [videos(read(f"api/videos/{name}"), Context())["statusCode"] for name in ("login", "status")]
-    settings.secretsmanager().put_secret_value(
-        SecretId="API_KEYS_SECRET", SecretString=json.dumps({"samples": SAMPLE_API_KEY})
-    )
-    secrets.forget()
-    before = videos(read("api/videos/status"), Context())
-    printed = read("apivideo/encoding_quality_completed/printed")
-    settings.secretsmanager().put_secret_value(
-        SecretId="APIVIDEO_SECRET", SecretString=json.dumps(signing.SAMPLE_SECRETS["apivideo"])
-    )
-    assert stack.send("apivideo/encoding_quality_completed", printed)["outcome"] == "adopted"
+@pytest.mark.usefixtures("signers")
+def test_the_samples_of_videos_log_in_and_show_the_status_of_the_printed_callbacks_video(
+    people: Stack, inbox: Inbox
+) -> None:
+    before, _ = answered("apivideo/api/status")
+    (record,) = read("pipeline/inbox/signature")["Records"]
+    assert inbox.take(record["body"], received=LAST_TRY) is None
 
-    answers = [videos(read(f"api/videos/{name}"), Context()) for name in ("login", "status")]
+    login, status = answered("apivideo/api/login"), answered("apivideo/api/status")
 
-    assert (refused, before["statusCode"]) == ([400, 401], 404)
-    assert [answer["statusCode"] for answer in answers] == [200, 200]
-    assert json.loads(answers[1]["body"])["encoding"]["qualities"] == [
-        {"type": "hls", "quality": "720p", "status": "encoded"}
-    ]
-
-
-def test_the_media_sample_shows_the_video_of_the_upload_sample(local_stack: Stack) -> None:
-    media = handler("api/media")
-    before = media(read("api/media/show"), Context())
-    local_stack.send("videodb/upload", read("videodb/upload/video_success"))
-
-    answer = media(read("api/media/show"), Context())
-
-    assert (before["statusCode"], answer["statusCode"]) == (404, 200)
-    assert json.loads(answer["body"])["collection_id"] == "c-**"
+    assert (before, login[0], status[0]) == (404, 200, 200)
+    assert status[1]["encoding"]["qualities"] == [{"type": "hls", "quality": "720p", "status": "encoded"}]
 
 
 def test_every_function_of_the_stack_has_a_sample() -> None:
-    folders = {str(app.parent.relative_to(ROOT / "functions")) for app in ROOT.glob("functions/*/*/app.py")}
+    folders = {str(app.parent.relative_to(ROOT / "functions")) for app in ROOT.glob("functions/**/app.py")}
 
     assert {callback_of(name) for name in names()} == folders
