@@ -9,7 +9,10 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from video_jobs.aws import clients, secrets
 
 from tests import stack as stacks
-from tests.stack import API_KEY, ENVIRONMENT, Stack
+from tests.stack import API_KEY, ENVIRONMENT, WEBHOOK_SECRETS, Stack
+
+SECRETS = {"API_KEYS_SECRET": {"default": API_KEY}, "TWELVELABS_SECRET": WEBHOOK_SECRETS["twelvelabs"]}
+"""Those that tests change."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,8 @@ def stack(deployed_once: Stack) -> Stack:
         queue._messages.clear()
         queue.deleted_messages.clear()
         queue.pending_messages.clear()
-    clients.secretsmanager().put_secret_value(SecretId="API_KEYS_SECRET", SecretString=json.dumps({"default": API_KEY}))
+    for name, values in SECRETS.items():
+        clients.secretsmanager().put_secret_value(SecretId=name, SecretString=json.dumps(values))
     secrets.forget()
     deployed_once.calls.clear()
     return deployed_once

@@ -15,7 +15,7 @@ from video_jobs.api.sending import look
 from video_jobs.aws.secrets import SecretUnavailableError
 from video_jobs.forms import FormFile
 from video_jobs.http import MalformedBodyError, Request
-from video_jobs.jobs.model import Job, Submitted
+from video_jobs.jobs.model import Job
 from video_jobs.notifications.announce import announce
 from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.platforms.twelvelabs import refusals, task, task_list, task_request, task_view
@@ -121,13 +121,17 @@ def _hand_over(asked: TaskRequest, file: FormFile) -> dict[str, str]:
     if job is None:
         raise ConflictError("somebody else has the job")
     step = task.TaskOfFile(file=file)
-    answer = submit.submit(step, client, job, task.STEP, url="")
+    try:
+        submit.submit(step, client, job, task.STEP, url="")
+    except Exception:  # what was stored, and could not be sent on, the next sweep sends
+        logger.exception("left_to_sweep", extra={"job_id": job.job_id})
     if step.error is not None:
         logger.warning("not_taken", extra={"job_id": job.job_id, "reason": str(step.error)})
         raise refusals.passed_on(step.error)
-    if not isinstance(answer, Submitted):
+    taken = _task(job.job_id).steps[task.STEP]
+    if taken.platform_job_id is None:
         raise refusals.unavailable("The file could not be handed over. Please try again later.")
-    video_id = (answer.result or {}).get("video_id")
+    video_id = (taken.result or {}).get("video_id")
     return {"_id": job.job_id} | ({"video_id": video_id} if video_id else {})
 
 
