@@ -1,4 +1,4 @@
-"""Receivers of notices, on loopback: they answer what a test says, also what no honest server would."""
+"""Receivers of notifications, on loopback: they answer what a test says, also what no honest server would."""
 
 import socket
 import ssl

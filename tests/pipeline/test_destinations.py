@@ -1,4 +1,4 @@
-"""Where notices may go, and that they go nowhere else: however an address is written, and whenever a name changes."""
+"""Where notifications may go, and that they go nowhere else: however an address is written, and whenever a name changes."""
 
 import socket
 from collections.abc import Sequence
@@ -7,8 +7,9 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from video_jobs import destinations, webhooks
+from video_jobs import destinations
 from video_jobs.destinations import Address, Destination, ForbiddenError, NoConnectionError, destination, is_public
+from video_jobs.notifications import signing
 
 from tests.patches import change
 from tests.pipeline.receivers import receiver
@@ -301,9 +302,9 @@ def test_the_systems_resolver_tells_each_address_once() -> None:
 def test_a_connection_is_made_where_it_is_allowed() -> None:
     with receiver() as there:
         to = destination(there.url, private=True)
-        assert webhooks.post(to, b"{}", {}, private=True).status == 200
+        assert signing.post(to, b"{}", {}, private=True).status == 200
         with pytest.raises(ForbiddenError, match="not public"):
-            webhooks.post(to, b"{}", {})
+            signing.post(to, b"{}", {})
 
     assert there.connections == 1
 
@@ -314,6 +315,6 @@ def test_a_connection_is_made_where_it_is_allowed() -> None:
 def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     with receiver() as there, receiver() as proxy:
         monkeypatch.setenv(variable, proxy.url)
-        webhooks.post(destination(there.url, private=True), b"{}", {}, private=True)
+        signing.post(destination(there.url, private=True), b"{}", {}, private=True)
 
     assert (there.connections, proxy.connections) == (1, 0)

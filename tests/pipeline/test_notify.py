@@ -1,4 +1,4 @@
-"""What is promised to whoever wants to know: told with one id, signed, for days, and nowhere that it must not go."""
+"""What is promised to whoever wants to know: sent with one id, signed, for days, and nowhere that it must not go."""
 
 import base64
 import hmac
@@ -20,12 +20,16 @@ from unittest.mock import patch
 import pytest
 import trustme
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from standardwebhooks import Webhook, WebhookVerificationError
-from video_jobs import destinations, notices, secrets, settings, webhooks
+from video_jobs import destinations
 from video_jobs.api.views import JobView
-from video_jobs.jobs import Job, JobStatus, Step, StepStatus
-from video_jobs.notices import Notice
-from video_jobs.queues import NotSentError
+from video_jobs.aws import clients, secrets
+from video_jobs.clock import from_iso
+from video_jobs.jobs.model import Job, JobStatus, Step, StepStatus
+from video_jobs.notifications import events, signing
+from video_jobs.notifications.events import Notification
+from video_jobs.store import jobs
 
 from functions.pipeline.notify import app
 from tests.cloudformation import RESOURCES
@@ -37,15 +41,16 @@ from tests.stack import Context, Stack
 KEY = base64.b64encode(b"a key of thirty-two bytes, or so").decode()
 OTHER_KEY = base64.b64encode(b"another one of thirty-two bytes!").decode()
 ENDED_AT = "2026-11-01T12:00:00.000Z"
+ENDED = from_iso(ENDED_AT)
 HOUR = 3600
 
 
 @pytest.fixture(autouse=True)
 def hidden(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """For how long messages were hidden, one after another. The stack has a bus and a key."""
-    settings.events().create_event_bus(Name="bus")
+    clients.events().create_event_bus(Name="bus")
     monkeypatch.setenv("EVENT_BUS", "bus")
-    settings.secretsmanager().create_secret(Name="NOTIFY_SECRETS", SecretString=json.dumps({"default": KEY}))
+    clients.secretsmanager().create_secret(Name="NOTIFY_SECRETS", SecretString=json.dumps({"default": KEY}))
     monkeypatch.setenv("NOTIFY_SECRETS", "NOTIFY_SECRETS")
     change(monkeypatch, app, random, uniform=lambda low, high: (low + high) / 2)
     noted: list[int] = []
@@ -79,89 +84,100 @@ def log() -> Iterator[Callable[[], str]]:
 @pytest.fixture
 def subscribed(stack: Stack) -> Callable[[], list[dict[str, Any]]]:
     """What a rule of the bus has brought."""
-    url = settings.sqs().create_queue(QueueName="Subscriber")["QueueUrl"]
+    url = clients.sqs().create_queue(QueueName="Subscriber")["QueueUrl"]
     stack.queue_urls["Subscriber"] = url
-    arn = settings.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    arn = clients.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     pattern = json.dumps({"source": ["video-jobs"], "detail-type": ["job.succeeded", "batch.ended"]})
-    settings.events().put_rule(Name="ends", EventBusName="bus", EventPattern=pattern)
-    settings.events().put_targets(Rule="ends", EventBusName="bus", Targets=[{"Id": "queue", "Arn": arn}])
+    clients.events().put_rule(Name="ends", EventBusName="bus", EventPattern=pattern)
+    clients.events().put_targets(Rule="ends", EventBusName="bus", Targets=[{"Id": "queue", "Arn": arn}])
     return lambda: [json.loads(message) for message in stack.messages("Subscriber")]
 
 
 def ended_job(**changes: Any) -> Job:
-    step = Step(status=StepStatus.SUCCEEDED, attempt=1, attempt_limit=3, result={"id": "m-1"}, ended_at=ENDED_AT)
-    values: dict[str, Any] = {"status": JobStatus.SUCCEEDED, "steps": {"upload": step}, "ends": 1, "ended_at": ENDED_AT}
+    step = Step(status=StepStatus.SUCCEEDED, attempt=1, attempt_limit=3, result={"id": "m-1"}, ended_at=ENDED)
+    values: dict[str, Any] = {"status": JobStatus.SUCCEEDED, "steps": {"upload": step}, "ends": 1, "ended_at": ENDED}
     return new_job(**{"plan": ["upload"], **values, **changes})
 
 
-def sent(stack: Stack) -> dict[str, Notice]:
-    """The notices in the queue, by receiver."""
-    found = [Notice.model_validate_json(body) for body in stack.messages("Notices")]
-    assert len({notice.to for notice in found}) == len(found)
-    return {notice.to: notice for notice in found}
+QUEUES = {"bus": "BusNotifications", "url": "UrlNotifications"}
 
 
-def event_of(notice: Notice) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(notice.event)
+def sent(stack: Stack) -> dict[str, Notification]:
+    """The notifications in the queues, by receiver."""
+    found = {to: stack.messages(queue) for to, queue in QUEUES.items()}
+    assert all(len(bodies) <= 1 for bodies in found.values())
+    return {to: events.read(bodies[0]) for to, bodies in found.items() if bodies}
+
+
+def event_of(notification: Notification) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(notification.event)
     return found
 
 
-def to_url(url: str, *, event: str = '{"type":"job.succeeded"}', event_id: str = "evt_1") -> Notice:
-    return Notice(to="url", url=url, event_id=event_id, event=event)
+def deliver_all(stack: Stack) -> int:
+    return sum(stack.work(queue, app.handler) for queue in QUEUES.values())
 
 
-def taken(stack: Stack, notice: Notice, *, received: int = 1) -> bool:
+def to_url(url: str, *, event: str = '{"type":"job.succeeded"}', event_id: str = "evt_1") -> Notification:
+    return Notification(to="url", url=url, event_id=event_id, event=event)
+
+
+def taken(stack: Stack, notification: Notification, *, received: int = 1) -> bool:
     """Have the function take it, for the `received`th time; whether it is done with it."""
-    event = stack.received("Notices", notice.model_dump_json())
+    queue = QUEUES[notification.to]
+    event = stack.received(queue, notification.model_dump_json())
     event["Records"][0]["attributes"]["ApproximateReceiveCount"] = str(received)
+    event["Records"][0]["eventSourceARN"] = f"arn:aws:sqs:us-east-1:123456789012:{queue}"
     failed = app.handler(event, Context())["batchItemFailures"]
     if not failed:
-        url = stack.queue_urls["Notices"]
-        settings.sqs().delete_message(QueueUrl=url, ReceiptHandle=event["Records"][0]["receiptHandle"])
+        handle = event["Records"][0]["receiptHandle"]
+        clients.sqs().delete_message(QueueUrl=stack.queue_urls[queue], ReceiptHandle=handle)
     return not failed
 
 
 def counted(printed: str) -> list[tuple[str, str]]:
     """The metric's dimensions, of each time."""
-    found = (json.loads(line) for line in printed.splitlines() if '"Notices"' in line)
+    found = (json.loads(line) for line in printed.splitlines() if '"Notifications"' in line)
     return [(each["to"], each["outcome"]) for each in found if "_aws" in each]
 
 
-# --- What is told ----------------------------------------------------------------------------------------------------
+# --- What is sent ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED])
-def test_an_end_is_told_to_the_bus_and_to_the_jobs_own_url_in_the_same_bytes(stack: Stack, status: JobStatus) -> None:
+def test_an_end_is_announced_on_the_bus_and_to_the_jobs_own_url_in_the_same_bytes(
+    stack: Stack, status: JobStatus
+) -> None:
     job = ended_job(status=status, notify_url="https://example.com/hook")
 
-    notices.job_ended(job)
+    events.job_ended(job)
 
-    told = sent(stack)
-    assert set(told) == {"bus", "url"}
-    assert (told["bus"].url, told["url"].url) == (None, "https://example.com/hook")
-    assert told["bus"].event_id == told["url"].event_id
-    assert told["bus"].event == told["url"].event
-    assert event_of(told["url"]) == {
+    sent_to = sent(stack)
+    assert set(sent_to) == {"bus", "url"}
+    assert (sent_to["bus"].url, sent_to["url"].url) == (None, "https://example.com/hook")
+    assert sent_to["bus"].event_id == sent_to["url"].event_id
+    assert sent_to["bus"].event == sent_to["url"].event
+    assert event_of(sent_to["url"]) == {
         "type": f"job.{status}",
         "timestamp": ENDED_AT,
         "data": JobView.of(job).model_dump(mode="json"),
     }
-    assert stack.calls.count("sqs.SendMessageBatch") == 1
+    assert stack.calls.count("sqs.SendMessage") == 2
 
 
-def test_a_job_without_a_url_is_told_to_the_bus_alone(stack: Stack) -> None:
-    notices.job_ended(ended_job())
+def test_a_job_without_a_url_is_announced_on_the_bus_alone(stack: Stack) -> None:
+    events.job_ended(ended_job())
 
     assert set(sent(stack)) == {"bus"}
 
 
-def test_the_same_end_has_the_same_id_and_the_same_bytes_however_often_it_is_told(stack: Stack) -> None:
-    told = []
+def test_the_same_end_has_the_same_id_and_the_same_bytes_however_often_it_is_announced(stack: Stack) -> None:
+    sent_to = []
     for _ in range(2):
-        notices.job_ended(ended_job(notify_url="https://example.com/"))
-        told.append(sent(stack))
+        events.job_ended(ended_job(notify_url="https://example.com/"))
+        sent_to.append(sent(stack))
 
-    assert told[0] == told[1]
+    assert sent_to[0] == sent_to[1]
 
 
 def test_different_ends_have_different_ids(stack: Stack) -> None:
@@ -170,84 +186,90 @@ def test_different_ends_have_different_ids(stack: Stack) -> None:
         return sent(stack)["bus"].event_id
 
     steps = {
-        name: Step(status=StepStatus.RUNNING, attempt=attempt, attempt_limit=3, checks=checks)
+        name: Step(status=StepStatus.RUNNING, attempt=attempt, attempt_limit=3, polls=checks)
         for name, attempt, checks in [("upload", 1, 1), ("upload_", 11, 1), ("u", 1, 11), ("v", 1, 2), ("w", 2, 1)]
     }
     running = new_job(plan=tuple(steps), steps=steps)
     ids = [
-        event_id(lambda: notices.job_ended(ended_job(job_id="a"))),
-        event_id(lambda: notices.job_ended(ended_job(job_id="b"))),
-        event_id(lambda: notices.job_ended(ended_job(job_id="a", ends=2))),
-        event_id(lambda: notices.job_ended(ended_job(job_id="a", ends=11))),
-        *(event_id(partial(notices.job_checked, running, step)) for step in steps),
-        event_id(lambda: notices.batch_ended("a", number=1, notify_url=None, data={"ended_at": ENDED_AT})),
-        event_id(lambda: notices.batch_ended("a", number=2, notify_url=None, data={"ended_at": ENDED_AT})),
-        event_id(lambda: notices.batch_ended("b", number=1, notify_url=None, data={"ended_at": ENDED_AT})),
+        event_id(lambda: events.job_ended(ended_job(job_id="a"))),
+        event_id(lambda: events.job_ended(ended_job(job_id="b"))),
+        event_id(lambda: events.job_ended(ended_job(job_id="a", ends=2))),
+        event_id(lambda: events.job_ended(ended_job(job_id="a", ends=11))),
+        *(event_id(partial(events.job_polled, running, step)) for step in steps),
+        event_id(lambda: events.batch_ended("a", number=1, notify_url=None, data={"ended_at": ENDED_AT})),
+        event_id(lambda: events.batch_ended("a", number=2, notify_url=None, data={"ended_at": ENDED_AT})),
+        event_id(lambda: events.batch_ended("b", number=1, notify_url=None, data={"ended_at": ENDED_AT})),
     ]
 
     assert len(set(ids)) == len(ids)
     assert {(each[:4], len(each)) for each in ids} == {("evt_", 36)}
 
 
-def test_a_check_is_told_with_the_step_that_was_checked(stack: Stack) -> None:
-    checked_at = "2026-11-01T11:00:00.000Z"
-    step = Step(status=StepStatus.RUNNING, attempt=1, attempt_limit=3, checks=4, progress=0.5, checked_at=checked_at)
+def test_a_poll_is_announced_with_the_step_that_was_polled(stack: Stack) -> None:
+    polled_at = "2026-11-01T11:00:00.000Z"
+    step = Step(
+        status=StepStatus.RUNNING, attempt=1, attempt_limit=3, polls=4, progress=0.5, polled_at=from_iso(polled_at)
+    )
     job = new_job(plan=["upload"], steps={"upload": step}, status=JobStatus.RUNNING, notify_url="https://example.com/")
 
-    notices.job_checked(job, "upload")
+    events.job_polled(job, "upload")
 
-    told = sent(stack)
-    event = event_of(told["url"])
-    assert told["bus"].event == told["url"].event
-    assert (event["type"], event["timestamp"], event["data"]["checked_step"]) == ("job.checked", checked_at, "upload")
+    sent_to = sent(stack)
+    event = event_of(sent_to["url"])
+    assert sent_to["bus"].event == sent_to["url"].event
+    assert (event["type"], event["timestamp"], event["data"]["polled_step"]) == ("job.polled", polled_at, "upload")
     assert event["data"]["steps"][0]["progress"] == 0.5
 
 
-def test_the_end_of_a_batch_is_told_with_its_totals(stack: Stack) -> None:
+def test_the_end_of_a_batch_is_announced_with_its_totals(stack: Stack) -> None:
     data = {"batch_id": "batch-1", "ended_at": ENDED_AT, "totals": {"succeeded": 2}}
 
-    notices.batch_ended("batch-1", number=1, notify_url="https://example.com/", data=data)
+    events.batch_ended("batch-1", number=1, notify_url="https://example.com/", data=data)
 
-    told = sent(stack)
-    assert told["bus"].event == told["url"].event
-    assert event_of(told["url"]) == {"type": "batch.ended", "timestamp": ENDED_AT, "data": data}
+    sent_to = sent(stack)
+    assert sent_to["bus"].event == sent_to["url"].event
+    assert event_of(sent_to["url"]) == {"type": "batch.ended", "timestamp": ENDED_AT, "data": data}
 
 
-def test_whoever_is_slow_holds_up_only_his_own(stack: Stack) -> None:
-    # SQS shares its deliveries out between message groups: fair queues
-    sent_groups: list[str] = []
+def test_whoever_is_slow_holds_up_only_his_own_and_never_the_bus(stack: Stack) -> None:
+    # SQS shares its deliveries out between message groups (fair queues), and what is in flight by queue
+    groups: dict[str, list[str]] = {}
     original = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def call(self: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
-        sent_groups.extend(entry["MessageGroupId"] for entry in parameters.get("Entries", ()))
+        if operation == "SendMessage":
+            groups.setdefault(parameters["QueueUrl"].rsplit("/")[-1], []).append(parameters.get("MessageGroupId", ""))
         return original(self, operation, parameters)
 
     with patch.object(BaseClient, "_make_api_call", call):
         for url in ("https://slow.example.com/a", "https://SLOW.example.com/b", "https://quick.example.com/"):
-            notices.job_ended(ended_job(notify_url=url))
+            events.job_ended(ended_job(notify_url=url))
 
-    bus, slow, bus_again, slow_again, _, quick = sent_groups
-    assert bus == bus_again
-    assert slow == slow_again
-    assert len({bus, slow, quick}) == 3
-    assert all(len(group) <= 128 for group in sent_groups)
-
-
-@pytest.mark.parametrize("failing", [0, 1])
-def test_half_a_telling_is_none(stack: Stack, failing: int) -> None:
-    class HalfASqs:
-        def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
-            failed = Entries[failing]["Id"]
-            return {"Failed": [{"Id": failed, "Code": "InternalError", "SenderFault": False}]}
-
-    with (
-        patch.object(settings, "sqs", HalfASqs),
-        pytest.raises(NotSentError, match="1 of 2 notices: InternalError"),
-    ):
-        notices.job_ended(ended_job(notify_url="https://example.com/"))
+    assert len(groups["BusNotifications"]) == 3
+    slow, slow_again, quick = groups["UrlNotifications"]
+    assert slow == slow_again != quick
+    assert 0 < len(quick) <= 128
 
 
-# --- How much is told ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("failing", list(QUEUES.values()))
+def test_half_an_announcement_is_none_and_has_the_same_id_when_it_is_whole(stack: Stack, failing: str) -> None:
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def call(self: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        if parameters.get("QueueUrl") == stack.queue_urls[failing]:
+            raise ClientError({"Error": {"Code": "InternalError", "Message": "m"}}, operation)
+        return original(self, operation, parameters)
+
+    job = ended_job(notify_url="https://example.com/")
+    with patch.object(BaseClient, "_make_api_call", call), pytest.raises(ClientError):
+        events.job_ended(job)
+
+    first = sent(stack)
+    events.job_ended(job)
+    assert first.items() <= sent(stack).items()
+
+
+# --- How much is sent ------------------------------------------------------------------------------------------------
 
 
 def of_steps(**changes: Any) -> dict[str, Step]:
@@ -274,38 +296,38 @@ def nested(levels: int) -> dict[str, Any]:
         ({"steps": of_steps(result=nested(2000))}, None),
         ({"options": {"upload": {"text": "x" * 300_000}}}, ["steps.result", "options"]),
         ({"options": {"upload": nested(2000)}}, None),
-        ({"steps": of_steps(told={"a/b": "x" * 300_000})}, ["steps.result", "options", "steps.told"]),
+        ({"steps": of_steps(hints={"a/b": "x" * 300_000})}, ["steps.result", "options", "steps.hints"]),
         (
             {
-                "steps": of_steps(result={"text": "x" * 300_000}, told={"a/b": "x" * 300_000}),
+                "steps": of_steps(result={"text": "x" * 300_000}, hints={"a/b": "x" * 300_000}),
                 "options": {"upload": {"text": "x" * 300_000}},
             },
-            ["steps.result", "options", "steps.told"],
+            ["steps.result", "options", "steps.hints"],
         ),
     ],
 )
 def test_what_a_bus_would_not_take_is_left_out_and_named(
     stack: Stack, changes: dict[str, Any], omitted: list[str] | None
 ) -> None:
-    notices.job_ended(ended_job(notify_url="https://example.com/", **changes))
+    events.job_ended(ended_job(notify_url="https://example.com/", **changes))
 
-    told = sent(stack)["bus"]
-    assert len(told.event.encode()) <= notices.LARGEST_EVENT
-    data = event_of(told)["data"]
+    sent_to = sent(stack)["bus"]
+    assert len(sent_to.event.encode()) <= events.LARGEST_EVENT
+    data = event_of(sent_to)["data"]
     assert data.get("omitted") == omitted
     assert (data["job_id"], data["status"]) == ("job-1", "succeeded")
     assert data["steps"][0]["result"] is None or omitted is None
-    taken_by = app.put_on_bus(told)
-    assert taken_by == app.Outcome.TOLD
+    taken_by = app.put_on_bus(sent_to)
+    assert taken_by == app.Outcome.DELIVERED
 
 
 def test_an_event_is_small_enough_for_the_bus_with_all_that_goes_with_it(stack: Stack) -> None:
     entries: list[dict[str, Any]] = []
-    event = json.dumps({"type": "job.succeeded", "timestamp": ENDED_AT, "data": {"text": "x" * notices.LARGEST_EVENT}})
-    assert len(event) > notices.LARGEST_EVENT
+    event = json.dumps({"type": "job.succeeded", "timestamp": ENDED_AT, "data": {"text": "x" * events.LARGEST_EVENT}})
+    assert len(event) > events.LARGEST_EVENT
 
-    with patch.object(settings, "events", lambda: Bus(entries)):
-        app.put_on_bus(Notice(to="bus", event_id=f"evt_{'0' * 32}", event=event))
+    with patch.object(clients, "events", lambda: Bus(entries)):
+        app.put_on_bus(Notification(to="bus", event_id=f"evt_{'0' * 32}", event=event))
 
     # as its documentation counts: the source's, the type's and the detail's bytes
     (entry,) = entries
@@ -314,30 +336,30 @@ def test_an_event_is_small_enough_for_the_bus_with_all_that_goes_with_it(stack: 
 
 def test_the_largest_event_goes_to_both_receivers_in_one_call(stack: Stack) -> None:
     # nothing grows more in being quoted than quotes
-    quotes = '"' * (notices.LARGEST_EVENT // 2 - 1000)
+    quotes = '"' * (events.LARGEST_EVENT // 2 - 1000)
 
-    notices.job_ended(ended_job(notify_url="https://example.com/" + "a" * 2000, steps=of_steps(result={"t": quotes})))
+    events.job_ended(ended_job(notify_url="https://example.com/" + "a" * 2000, steps=of_steps(result={"t": quotes})))
 
-    told = sent(stack)
-    assert event_of(told["url"])["data"]["steps"][0]["result"] == {"t": quotes}
-    assert len(told["url"].event) > notices.LARGEST_EVENT - 2000
+    sent_to = sent(stack)
+    assert event_of(sent_to["url"])["data"]["steps"][0]["result"] == {"t": quotes}
+    assert len(sent_to["url"].event) > events.LARGEST_EVENT - 2000
 
 
-def test_no_character_keeps_an_end_from_being_told(stack: Stack) -> None:
+def test_no_character_keeps_an_end_from_being_announced(stack: Stack) -> None:
     text = 'ä\u0000\u001f\u007f\ufffe\uffff\u2028𝄞"\\/'
 
-    notices.job_ended(ended_job(notify_url="https://example.com/", steps=of_steps(result={"text": text})))
+    events.job_ended(ended_job(notify_url="https://example.com/", steps=of_steps(result={"text": text})))
 
-    told = sent(stack)["url"]
-    assert told.event.isascii()
-    assert event_of(told)["data"]["steps"][0]["result"] == {"text": text}
+    sent_to = sent(stack)["url"]
+    assert sent_to.event.isascii()
+    assert event_of(sent_to)["data"]["steps"][0]["result"] == {"text": text}
 
 
 # --- The bus ---------------------------------------------------------------------------------------------------------
 
 
 class Bus:
-    """EventBridge, which does not take what it is told not to."""
+    """EventBridge, which does not take what it must not."""
 
     def __init__(self, entries: list[dict[str, Any]], *, error: str | None = None) -> None:
         self._entries = entries
@@ -353,11 +375,11 @@ class Bus:
 def test_a_rule_of_the_bus_brings_ends_with_their_ids(
     stack: Stack, subscribed: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    notices.job_ended(ended_job())
-    notices.job_ended(ended_job(job_id="job-2", status=JobStatus.FAILED))  # no rule asks for it
-    notices.batch_ended("batch-1", number=1, notify_url=None, data={"batch_id": "batch-1", "ended_at": ENDED_AT})
+    events.job_ended(ended_job())
+    events.job_ended(ended_job(job_id="job-2", status=JobStatus.FAILED))  # no rule asks for it
+    events.batch_ended("batch-1", number=1, notify_url=None, data={"batch_id": "batch-1", "ended_at": ENDED_AT})
 
-    assert stack.work("Notices", app.handler) == 3
+    assert deliver_all(stack) == 3
 
     found = {each["detail-type"]: each for each in subscribed()}
     assert set(found) == {"job.succeeded", "batch.ended"}
@@ -366,16 +388,16 @@ def test_a_rule_of_the_bus_brings_ends_with_their_ids(
     assert (detail["type"], detail["data"]["job_id"], detail["timestamp"]) == ("job.succeeded", "job-1", ENDED_AT)
     assert detail["id"].startswith("evt_")
     assert found["batch.ended"]["detail"]["data"]["batch_id"] == "batch-1"
-    assert stack.messages("Notices") == []
+    assert stack.messages("UrlNotifications") == []
 
 
 def test_what_the_bus_does_not_take_comes_again(
     stack: Stack, hidden: list[int], log: Callable[[], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    notice = Notice(to="bus", event_id="evt_1", event='{"type":"job.succeeded"}')
+    announced = Notification(to="bus", event_id="evt_1", event='{"type":"job.succeeded"}')
 
-    with patch.object(settings, "events", lambda: Bus([], error="ThrottlingException")):
-        assert not taken(stack, notice)
+    with patch.object(clients, "events", lambda: Bus([], error="ThrottlingException")):
+        assert not taken(stack, announced)
 
     assert hidden == [5]
     assert "ThrottlingException" in log()
@@ -387,8 +409,8 @@ def test_what_the_bus_does_not_take_comes_again(
 
 def test_the_signature_is_the_one_that_standard_webhooks_prints() -> None:
     # from the specification's examples, and its libraries' tests
-    key = webhooks.key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    headers = webhooks.signed("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}', keys=[key])
+    key = signing.key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    headers = signing.signed("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}', keys=[key])
 
     assert headers == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -400,8 +422,8 @@ def test_the_signature_is_the_one_that_standard_webhooks_prints() -> None:
 @pytest.mark.usefixtures("here")
 def test_a_receiver_can_verify_with_the_official_library_what_it_got(stack: Stack) -> None:
     with receiver() as there:
-        notices.job_ended(ended_job(notify_url=f"{there.url}?token=t"))
-        stack.work("Notices", app.handler)
+        events.job_ended(ended_job(notify_url=f"{there.url}?token=t"))
+        deliver_all(stack)
 
     (request,) = there.requests
     verified = Webhook(KEY).verify(request.body, request.headers)
@@ -419,7 +441,7 @@ def test_a_receiver_can_verify_with_the_official_library_what_it_got(stack: Stac
 @pytest.mark.usefixtures("here")
 def test_while_keys_take_turns_there_is_a_signature_for_each(stack: Stack, log: Callable[[], str]) -> None:
     values = {"old": f"whsec_{KEY}", "new": OTHER_KEY.rstrip("="), "mistyped": "not base64!", "short": "c2hvcnQ="}
-    settings.secretsmanager().put_secret_value(SecretId="NOTIFY_SECRETS", SecretString=json.dumps(values))
+    clients.secretsmanager().put_secret_value(SecretId="NOTIFY_SECRETS", SecretString=json.dumps(values))
 
     with receiver() as there:
         assert taken(stack, to_url(there.url))
@@ -438,14 +460,14 @@ def test_while_keys_take_turns_there_is_a_signature_for_each(stack: Stack, log: 
 def test_without_a_key_nothing_is_sent_and_it_comes_again(
     stack: Stack, hidden: list[int], log: Callable[[], str], secret: str
 ) -> None:
-    settings.secretsmanager().put_secret_value(SecretId="NOTIFY_SECRETS", SecretString=secret)
+    clients.secretsmanager().put_secret_value(SecretId="NOTIFY_SECRETS", SecretString=secret)
 
     with receiver() as there:
         assert not taken(stack, to_url(there.url))
 
     assert there.requests == []
     assert hidden == [5]
-    assert "NOTIFY_SECRETS" in log() or "the secret of notices has no key" in log()
+    assert "NOTIFY_SECRETS" in log() or "the secret of notifications has no key" in log()
 
 
 @pytest.mark.parametrize("size", [24, 32, 33, 64])
@@ -453,18 +475,18 @@ def test_keys_are_as_long_as_the_standard_says(size: int) -> None:
     text = base64.b64encode(bytes(size)).decode()
 
     for secret in (text, f"whsec_{text}\n", text.rstrip("=")):
-        assert webhooks.key_of(secret) == bytes(size)
+        assert signing.key_of(secret) == bytes(size)
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "a", base64.b64encode(bytes(23)).decode(), "ä" * 32, "-_" * 20])
 def test_what_is_no_key_is_not_used(secret: str) -> None:
-    with pytest.raises(webhooks.UnusableKeyError):
-        webhooks.key_of(secret)
+    with pytest.raises(signing.UnusableKeyError):
+        signing.key_of(secret)
 
 
 def test_too_long_a_key_is_not_used() -> None:
-    with pytest.raises(webhooks.UnusableKeyError, match="65 bytes"):
-        webhooks.key_of(base64.b64encode(bytes(65)).decode())
+    with pytest.raises(signing.UnusableKeyError, match="65 bytes"):
+        signing.key_of(base64.b64encode(bytes(65)).decode())
 
 
 def test_the_key_that_the_template_makes_is_one() -> None:
@@ -472,7 +494,7 @@ def test_the_key_that_the_template_makes_is_one() -> None:
 
     assert made["ExcludePunctuation"] is True  # letters and digits are left, all of which base64 has
     assert made["PasswordLength"] % 4 == 0
-    assert len(webhooks.key_of("aZ09" * (made["PasswordLength"] // 4))) == 33
+    assert len(signing.key_of("aZ09" * (made["PasswordLength"] // 4))) == 33
 
 
 @pytest.mark.usefixtures("here")
@@ -484,7 +506,7 @@ def test_each_attempt_has_the_same_id_and_bytes_and_a_signature_of_its_own_time(
 
     with receiver(answer(500), OK) as there:
         assert not taken(stack, to_url(there.url), received=1)
-        stack.purge("Notices")
+        stack.purge("UrlNotifications")
         assert taken(stack, to_url(there.url), received=2)
 
     first, second = there.requests
@@ -507,7 +529,7 @@ def test_any_2xx_is_the_end_of_it(stack: Stack, status: int, capsys: pytest.Capt
         assert taken(stack, to_url(there.url))
 
     assert len(there.requests) == 1
-    assert counted(capsys.readouterr().out) == [("url", "told")]
+    assert counted(capsys.readouterr().out) == [("url", "delivered")]
 
 
 @pytest.mark.usefixtures("here")
@@ -535,14 +557,14 @@ def test_a_redirect_is_not_followed(stack: Stack, hidden: list[int], status: int
 
 
 @pytest.mark.usefixtures("here")
-def test_a_receiver_that_is_gone_is_told_no_more(
+def test_a_receiver_that_is_gone_gets_no_more(
     stack: Stack, hidden: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with receiver(answer(410)) as there:
         assert taken(stack, to_url(there.url))
 
     assert hidden == []
-    assert stack.messages("Notices") == []
+    assert stack.messages("UrlNotifications") == []
     assert counted(capsys.readouterr().out) == [("url", "gone")]
 
 
@@ -589,7 +611,7 @@ def test_a_receiver_that_never_comes_to_an_end_is_cut_off(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, log: Callable[[], str], first: bytes, drop: bytes
 ) -> None:
     # each part comes in time; only all together is late
-    monkeypatch.setattr(webhooks, "WHOLE_SECONDS", 0.5)
+    monkeypatch.setattr(signing, "WHOLE_SECONDS", 0.5)
 
     with receiver(dripping(first, drop)) as there:
         assert not taken(stack, to_url(there.url))
@@ -599,7 +621,7 @@ def test_a_receiver_that_never_comes_to_an_end_is_cut_off(
 
 @pytest.mark.usefixtures("here")
 def test_a_silent_receiver_is_cut_off(stack: Stack, monkeypatch: pytest.MonkeyPatch, log: Callable[[], str]) -> None:
-    monkeypatch.setattr(webhooks, "WHOLE_SECONDS", 0.3)
+    monkeypatch.setattr(signing, "WHOLE_SECONDS", 0.3)
 
     def say_nothing(_channel: socket.socket) -> None:
         there.ended.wait(30)
@@ -623,7 +645,7 @@ def test_attempts_come_ever_more_slowly_for_two_days(stack: Stack, hidden: list[
     with receiver(answer(500)) as there:
         for received in range(1, 11):
             assert not taken(stack, to_url(there.url), received=received)
-            stack.purge("Notices")
+            stack.purge("UrlNotifications")
 
     assert hidden == [5, 300, 1800, 7200, 18000, 36000, 43080, 43080, 43080, 0]
     assert sum(app.WAITS) > 2 * 24 * HOUR
@@ -642,13 +664,13 @@ def test_receivers_that_were_away_are_not_all_called_at_once(
 
 
 def test_the_queue_gives_a_message_up_when_the_schedule_is_over() -> None:
-    queue, function = RESOURCES["Notices"]["Properties"], RESOURCES["Notify"]["Properties"]
+    queue, function = RESOURCES["UrlNotifications"]["Properties"], RESOURCES["Notify"]["Properties"]
 
     assert queue["RedrivePolicy"]["maxReceiveCount"] == len(app.WAITS) + 1
     assert sum(app.WAITS) < queue["MessageRetentionPeriod"]
     # SQS refuses what is more than 12 hours after the message was received
     assert app.LONGEST_WAIT + function["Timeout"] < 12 * HOUR
-    assert function["Timeout"] > webhooks.WHOLE_SECONDS + 2 * 15  # and what a resolver takes to give a name up
+    assert function["Timeout"] > signing.WHOLE_SECONDS + 2 * 15  # and what a resolver takes to give a name up
 
 
 @pytest.mark.usefixtures("here")
@@ -661,7 +683,7 @@ def test_a_receiver_that_asks_for_more_time_has_it(
 ) -> None:
     with receiver(answer(429, retry_after=asked), answer(503, retry_after=asked)) as there:
         assert not taken(stack, to_url(there.url), received=received)
-        stack.purge("Notices")
+        stack.purge("UrlNotifications")
         assert not taken(stack, to_url(there.url), received=received)
 
     assert hidden == [waits, waits]
@@ -701,7 +723,7 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
     ],
 )
 def test_what_a_retry_after_may_say(text: str | None, seconds: float) -> None:
-    assert webhooks.seconds_asked(text, now=NOON) == seconds
+    assert signing.seconds_asked(text, now=NOON) == seconds
 
 
 # --- Where it must not go --------------------------------------------------------------------------------------------
@@ -724,12 +746,12 @@ def test_a_forbidden_url_is_dropped_and_said_so(
     assert taken(stack, to_url(url))
 
     assert hidden == []
-    assert stack.messages("Notices") == []
+    assert stack.messages("UrlNotifications") == []
     assert '"level":"ERROR"' in log()
     assert counted(capsys.readouterr().out) == [("url", "forbidden")]
 
 
-def test_a_name_that_leads_to_this_machine_is_forbidden_when_it_is_told(
+def test_a_name_that_leads_to_this_machine_is_forbidden_when_it_is_sent_to(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, log: Callable[[], str]
 ) -> None:
     def resolve(_host: str, _port: int, **_more: Any) -> list[Any]:
@@ -752,9 +774,9 @@ def test_no_part_of_a_url_but_its_host_is_logged_nor_any_of_the_event_nor_a_key(
     for behaviour in (OK, answer(500, x_secret="hidden"), answer(410), reset, b"hidden\r\n\r\n"):
         with receiver(behaviour) as there:
             taken(stack, to_url(f"{there.url}/hidden?hidden=hidden", event=event))
-    broken = stack.received("Notices", '{"to": "hidden", "url": "https://hidden/", "event": "hidden"}')
+    broken = stack.received("UrlNotifications", '{"to": "hidden", "url": "https://hidden/", "event": "hidden"}')
     assert app.handler(broken, Context())["batchItemFailures"]
-    taken(stack, Notice(to="bus", event_id="evt_1", event="hidden"))
+    taken(stack, Notification(to="bus", event_id="evt_1", event="hidden"))
 
     written = log() + "".join(capsys.readouterr())
     assert '"job_id":"job-1"' in written  # that leads to the URL
@@ -772,9 +794,9 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[trustm
     made = trustme.CA()
     made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    webhooks.forget()
+    signing.forget()
     yield made
-    webhooks.forget()
+    signing.forget()
 
 
 def serving(authority: trustme.CA, *names: str) -> ssl.SSLContext:
@@ -791,7 +813,7 @@ def test_the_certificate_is_judged_by_the_urls_name_and_not_by_the_address(autho
     with receiver(tls=serving(authority, "hooks.example.com")) as there:
         to = destinations.destination(f"https://hooks.example.com:{there.port}/hook")
 
-        assert webhooks.post(to, b"{}", {}, private=True, resolve=leads_here).status == 200
+        assert signing.post(to, b"{}", {}, private=True, resolve=leads_here).status == 200
 
     assert there.requests[0].headers["host"] == f"hooks.example.com:{there.port}"
 
@@ -800,8 +822,8 @@ def test_the_certificate_is_judged_by_the_urls_name_and_not_by_the_address(autho
 def test_a_certificate_of_another_name_is_none(authority: trustme.CA, names: tuple[str, ...]) -> None:
     with receiver(tls=serving(authority, *names)) as there:
         to = destinations.destination(f"https://hooks.example.com:{there.port}/hook")
-        with pytest.raises(webhooks.NoAnswerError, match="SSLCertVerificationError"):
-            webhooks.post(to, b"{}", {}, private=True, resolve=leads_here)
+        with pytest.raises(signing.NoAnswerError, match="SSLCertVerificationError"):
+            signing.post(to, b"{}", {}, private=True, resolve=leads_here)
 
     assert there.requests == []
 
@@ -809,8 +831,8 @@ def test_a_certificate_of_another_name_is_none(authority: trustme.CA, names: tup
 def test_a_certificate_that_nobody_vouches_for_is_none(authority: trustme.CA) -> None:
     with receiver(tls=serving(trustme.CA(), "hooks.example.com")) as there:
         to = destinations.destination(f"https://hooks.example.com:{there.port}/hook")
-        with pytest.raises(webhooks.NoAnswerError, match="SSLCertVerificationError"):
-            webhooks.post(to, b"{}", {}, private=True, resolve=leads_here)
+        with pytest.raises(signing.NoAnswerError, match="SSLCertVerificationError"):
+            signing.post(to, b"{}", {}, private=True, resolve=leads_here)
 
 
 @pytest.mark.usefixtures("here")
@@ -825,7 +847,7 @@ def test_an_address_may_have_a_certificate(stack: Stack, authority: trustme.CA) 
 def test_a_receiver_that_never_ends_is_cut_off_under_tls_too(
     stack: Stack, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, log: Callable[[], str]
 ) -> None:
-    monkeypatch.setattr(webhooks, "WHOLE_SECONDS", 0.5)
+    monkeypatch.setattr(signing, "WHOLE_SECONDS", 0.5)
 
     with receiver(dripping(b"HTTP/1.1 200 OK\r\n", b"x"), tls=serving(authority, "127.0.0.1")) as there:
         assert not taken(stack, to_url(there.url))
@@ -837,7 +859,7 @@ def test_a_receiver_that_never_ends_is_cut_off_under_tls_too(
 def test_a_receiver_that_does_not_speak_tls_is_tried_again(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, hidden: list[int]
 ) -> None:
-    monkeypatch.setattr(webhooks, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(signing, "CONNECT_SECONDS", 0.3)
     with receiver(answer(200)) as there:
         assert not taken(stack, to_url(there.url.replace("http:", "https:")))
 
@@ -854,22 +876,18 @@ def create(**changes: Any) -> Any:
     return create_job(**changes)
 
 
-def test_a_job_keeps_where_its_end_is_told(stack: Stack) -> None:
-    from video_jobs import store
+def test_a_job_keeps_where_its_end_is_announced(stack: Stack) -> None:
+    answered = create(notify_url="https://example.com/hook?a=b", notify_polls=True)
 
-    answered = create(notify_url="https://example.com/hook?a=b", notify_checks=True)
-
-    job = store.get(answered.json["job_id"])
+    job = jobs.read(answered.json["job_id"])
     assert job is not None
-    assert (job.notify_url, job.notify_checks) == ("https://example.com/hook?a=b", True)
+    assert (job.request.notify_url, job.request.notify_polls) == ("https://example.com/hook?a=b", True)
 
 
-def test_a_job_that_names_none_is_told_to_the_bus_without_its_checks(stack: Stack) -> None:
-    from video_jobs import store
-
-    job = store.get(create().json["job_id"])
+def test_a_job_that_names_none_is_announced_on_the_bus_without_its_polls(stack: Stack) -> None:
+    job = jobs.read(create().json["job_id"])
     assert job is not None
-    assert (job.notify_url, job.notify_checks) == (None, False)
+    assert (job.request.notify_url, job.request.notify_polls) == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -887,7 +905,7 @@ def test_a_job_that_names_none_is_told_to_the_bus_without_its_checks(stack: Stac
         5,
     ],
 )
-def test_a_url_that_could_never_be_told_is_refused_at_once(stack: Stack, url: Any) -> None:
+def test_a_url_that_could_never_be_sent_to_is_refused_at_once(stack: Stack, url: Any) -> None:
     answered = create(notify_url=url)
 
     assert (answered.status, answered.code) == (422, "invalid_request")
@@ -913,7 +931,7 @@ def test_the_same_key_with_another_url_is_another_request(stack: Stack) -> None:
 def test_a_failed_jobs_event_says_why(stack: Stack) -> None:
     step = Step(status=StepStatus.FAILED, attempt=3, attempt_limit=3, error=fault("download_failed"))
 
-    notices.job_ended(ended_job(status=JobStatus.FAILED, steps={"upload": step}))
+    events.job_ended(ended_job(status=JobStatus.FAILED, steps={"upload": step}))
 
     data = event_of(sent(stack)["bus"])["data"]
     assert data["error"]["code"] == "download_failed"
