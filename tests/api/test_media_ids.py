@@ -1,16 +1,16 @@
 """A job says which medium of its platform it is about, whoever has told us."""
 
-import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from video_jobs import notices, steps, store
-from video_jobs.jobs import JobStatus, Step, StepStatus
-from video_jobs.platforms import media
+from video_jobs.jobs.model import JobStatus, Step, StepStatus
+from video_jobs.notifications import events
+from video_jobs.platforms.media import NAMED_BY, medium_of
 from video_jobs.platforms.requests import PROVIDERS
 from video_jobs.platforms.videodb import extract_scenes
+from video_jobs.store import jobs
 
 from local.platforms.apivideo import SimulatedApiVideo
 from local.platforms.apsaravideo import SimulatedApsaraVideo
@@ -18,9 +18,9 @@ from local.platforms.simulated import NO_LIMIT
 from local.platforms.twelvelabs import SimulatedTwelveLabs
 from local.platforms.videodb import SimulatedVideoDb
 from tests.api.calls import SOURCE, call
-from tests.patches import change
+from tests.api.running import AT_ONCE, run_to_end
 from tests.scripted import fault, new_job
-from tests.stack import STEPS_QUEUES, WEBHOOK_SECRETS, Stack, handler
+from tests.stack import WEBHOOK_SECRETS, Stack
 
 INDEX = "62a0906d47f5678267ec10a6"
 UPLOADS: Mapping[str, tuple[str, str, dict[str, Any]]] = {
@@ -34,12 +34,11 @@ UPLOADS: Mapping[str, tuple[str, str, dict[str, Any]]] = {
 
 @pytest.fixture
 def platforms(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """All four, none of which calls back: checks find out."""
+    """All four, none of which calls back: polls find out."""
     keys = WEBHOOK_SECRETS["apsaravideo"]
     monkeypatch.setenv("CALLBACK_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.delenv("HTTP_PROXY", raising=False)
     monkeypatch.delenv("http_proxy", raising=False)
-    change(monkeypatch, steps, random, uniform=lambda _low, _high: 0.0)
     with ExitStack() as exits:
         running: dict[str, Any] = {
             "VIDEODB_URL": SimulatedVideoDb(pace=0.01),
@@ -63,7 +62,7 @@ def listed() -> list[Any]:
 
 
 def test_every_platform_has_one() -> None:
-    assert set(media.NAMED_BY) == set(PROVIDERS) == set(UPLOADS)
+    assert set(NAMED_BY) == set(PROVIDERS) == set(UPLOADS)
 
 
 @pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow\(\) is deprecated:DeprecationWarning")
@@ -71,10 +70,10 @@ def test_every_platform_has_one() -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_job_shows_the_medium_that_its_upload_has_made_and_so_do_lists(stack: Stack, provider: str) -> None:
     step, name, asked = UPLOADS[provider]
-    made = call("POST", "/jobs", {"provider": provider, "source": SOURCE, **asked}).json
+    made = call("POST", "/jobs", {"provider": provider, "source": SOURCE, **AT_ONCE, **asked}).json
     assert made["media_id"] is None
 
-    stack.work(STEPS_QUEUES[provider], handler(f"{provider}/steps"), rounds=10_000)
+    run_to_end(made["job_id"])
 
     job = show(made["job_id"])
     (upload,) = (each for each in job["steps"] if each["name"] == step)
@@ -92,19 +91,20 @@ def uploaded(**changes: Any) -> dict[str, Any]:
     return {"plan": ("upload", "extract_scenes"), **values, **changes}
 
 
-def test_it_is_shown_while_the_next_step_runs_and_costs_no_write_before_the_end(stack: Stack) -> None:
-    store.create(new_job(**uploaded()))
+def test_it_is_shown_before_it_is_noted(stack: Stack) -> None:
+    jobs.create(new_job(**uploaded()))
 
     assert show("job-1")["media_id"] == "m-1"
     assert listed() == [None]
 
 
 def test_a_job_that_is_canceled_after_its_upload_keeps_it_in_the_list(stack: Stack) -> None:
-    store.create(new_job(**uploaded()))
+    jobs.create(new_job(**uploaded()))
 
     canceled = call("DELETE", "/jobs/job-1").json
 
     assert (canceled["status"], canceled["media_id"]) == ("canceled", "m-1")
+    run_to_end("job-1")
     assert listed() == ["m-1"]
 
 
@@ -113,19 +113,20 @@ def test_an_upload_that_has_not_succeeded_has_made_none(stack: Stack, status: St
     step = Step(status=status, attempt=1, attempt_limit=3, result={"asset_id": "a"}, error=fault())
     job = new_job(provider="twelvelabs", plan=("asset",), steps={"asset": step})
 
-    assert media.known(job).media_id is None
+    assert medium_of(job) is None
 
 
 def test_what_a_caller_gave_stays(stack: Stack) -> None:
-    job = new_job(**uploaded(source=None, media_id="m-given"))
+    jobs.create(new_job(plan=("extract_scenes",), source=None, media_id="m-given"))
 
-    assert media.known(job).media_id == "m-given"
+    assert show("job-1")["media_id"] == "m-given"
+    assert listed() == ["m-given"]
 
 
-def test_a_notice_without_its_steps_results_has_it_all_the_same() -> None:
+def test_a_notification_without_its_steps_results_has_it_all_the_same() -> None:
     job = new_job(**uploaded())
 
-    assert notices._data(job, ["steps.result"])["media_id"] == "m-1"
+    assert events._data(job, ["steps.result"])["media_id"] == "m-1"
 
 
 def test_scenes_of_an_uploaded_video_are_still_looked_for_when_the_job_is_tried_again() -> None:
@@ -141,5 +142,5 @@ def test_scenes_of_an_uploaded_video_are_still_looked_for_when_the_job_is_tried_
     step = Step(status=StepStatus.RUNNING, attempt=1, attempt_limit=3)
 
     client: Any = Client()
-    assert type(extract_scenes.check(client, ours, step)).__name__ == "Found"
-    assert type(extract_scenes.check(client, given, step)).__name__ == "StepRunning"
+    assert type(extract_scenes.poll(client, ours, step)).__name__ == "PollResult"
+    assert type(extract_scenes.poll(client, given, step)).__name__ == "StepRunning"

@@ -15,6 +15,7 @@ from video_jobs import clock, jsontext
 from video_jobs.api.views import JobView
 from video_jobs.aws import clients, queues
 from video_jobs.jobs.model import Frozen, Job
+from video_jobs.platforms.media import medium_of
 from video_jobs.settings import setting
 
 LARGEST_EVENT = 240_000
@@ -82,6 +83,7 @@ def _data(job: Job, omitted: Sequence[str]) -> dict[str, Any]:
     without = {field: value for name in omitted for field, value in of_steps.get(name, {}).items()}
     shown = job.model_copy(
         update={
+            "media_id": medium_of(job) or job.media_id,  # a result that is left out may be what names it
             "steps": {name: step.model_copy(update=without) for name, step in job.steps.items()},
             "request": job.request.model_copy(update={"options": {}}) if "options" in omitted else job.request,
         }
