@@ -6,18 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from video_jobs import logs, secrets, settings, store
-from video_jobs.faults import RefusedByPlatformError, TransientError
-from video_jobs.jobs import StepRunning
+from video_jobs import logs
+from video_jobs.aws import clients, secrets
+from video_jobs.jobs.model import RetryPolicy, StepRunning
+from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.platforms.videodb import errors
-from video_jobs.queues import StartMessage, WorkMessage
+from video_jobs.store import batches, jobs, table
+from video_jobs.worker import submit
 
 from tests import log
 from tests.api.calls import call, create
 from tests.batch import another_id, new_batch
 from tests.cloudformation import ROOT
 from tests.scripted import ScriptedPlatform, ScriptedStep, new_job
-from tests.stack import API_KEY, Context, Stack, handler
+from tests.stack import API_KEY, Context, Stack, handler, sqs_event
 from tests.test_redaction import CALLBACK, PRESIGNED, SECRET_PARTS
 
 logger = logs.logger()
@@ -92,137 +94,131 @@ def ours() -> ValueError:
     return ValueError(f"invalid literal for int(): {WORDS}")
 
 
-@pytest.mark.parametrize("fault", [refused, passing, ours])
-@pytest.mark.parametrize("when", ["submit", "check"])
+@pytest.mark.parametrize("error", [refused, passing, ours])
+@pytest.mark.parametrize("when", ["submit", "poll"])
 def test_what_a_platform_quotes_is_in_no_line_no_answer_and_no_notification(
-    stack: Stack, fault: Callable[[], Exception], when: str
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception], when: str
 ) -> None:
-    step = (
-        ScriptedStep(submits=[fault()]) if when == "submit" else ScriptedStep(checks=[fault(), fault(), StepRunning()])
-    )
-    platform = ScriptedPlatform(steps={"upload": step})
-    store.create(new_job(plan=["upload"], source=PRESIGNED, retry={"max_attempts": 2, "base_delay": 0}))
+    script = ScriptedStep(submits=[error()]) if when == "submit" else ScriptedStep(polls=[error(), StepRunning()])
+    platform = ScriptedPlatform(steps={"upload": script})
+    policy = RetryPolicy(max_attempts=2, base_delay=0)
+    jobs.create(new_job(plan=["upload"], source=PRESIGNED, retry=policy))
+    monkeypatch.setattr(submit, "LEASE_SECONDS", 0)
 
     with log.captured() as written:
-        platform.worker(stack.received("VideoDbSteps", StartMessage(job_id="job-1").model_dump_json()), Context())
-        stack.work("VideoDbSteps", platform.worker, rounds=12)
+        for _ in range(6):
+            platform.worker(sqs_event({"MessageId": "1", "ReceiptHandle": "1", "Body": look()}), Context())
 
     shown = call("GET", "/jobs/job-1").json
-    assert step.submitted
+    assert script.submitted
     assert not leaks(written.getvalue())
     assert shown.pop("source") == PRESIGNED  # whoever has the API key gave it to us
     assert not leaks(json.dumps(shown))
-    for notice in stack.messages("Notices"):
-        assert json.loads(json.loads(notice)["event"])["data"].pop("source") == PRESIGNED
-        assert not leaks(notice.replace(PRESIGNED, ""))
-    if when == "submit" and fault is refused:
+    for message in stack.messages("BusNotifications"):
+        assert json.loads(json.loads(message)["event"])["data"].pop("source") == PRESIGNED
+        assert not leaks(message.replace(PRESIGNED, ""))
+    if when == "submit" and error is refused:
         assert shown["error"]["message"].startswith("Download failed: https://bucket.s3.eu-central-1.amazonaws.com/a/")
-        assert written.messages("recorded")
+        assert written.messages("job_ended")
+
+
+def look() -> str:
+    return json.dumps({"job_id": "job-1", "due_at": 0})
 
 
 # --- What did not fit -------------------------------------------------------------------------------------------------
 
 
-def stored_job(**changes: Any) -> None:
-    """A job whose item another release has written, or somebody by hand."""
-    store.create(new_job(plan=["upload"]))
-    spoil("JOB#job-1", **changes)
+def spoil(key: str, sort_key: str, **changes: Any) -> None:
+    """What another release has written, or somebody by hand."""
+    name = table.name()
+    at = table.to_wire({"pk": key, "sk": sort_key})
+    item = clients.dynamodb().get_item(TableName=name, Key=at)["Item"]
+    clients.dynamodb().put_item(TableName=name, Item={**item, **table.to_wire(changes)})
 
 
-def spoil(key: str, **changes: Any) -> None:
-    table = settings.setting("TABLE_NAME")
-    for item in settings.dynamodb().scan(TableName=table)["Items"]:
-        if item["pk"]["S"] == key:
-            settings.dynamodb().put_item(TableName=table, Item={**item, **store.table.to_wire(changes)})
+def bad_job(**state: Any) -> None:
+    jobs.create(new_job(plan=["upload"]))
+    state = {"status": "running", "updated": 0, "steps": {"upload": {"s": MARK, "n": MARK}}} | state
+    spoil("JOB#job-1", "JOB", body=json.dumps(state))
 
 
-def a_bad_job() -> None:
-    stored_job(status=MARK, media_type=f"{MARK}-too", retry={"max_attempts": MARK})
+def bad_request(**request: Any) -> None:
+    jobs.create(new_job(plan=["upload"]))
+    spoil("JOB#job-1", "REQUEST", body=json.dumps(request))
 
 
 def show_job(_stack: Stack) -> Any:
-    a_bad_job()
+    bad_job()
     return call("GET", "/jobs/job-1")
 
 
 def retry_job(_stack: Stack) -> Any:
-    a_bad_job()
+    bad_request(media_type=MARK, retry={"max_attempts": MARK})
     return call("POST", "/jobs/job-1/retry")
 
 
 def list_jobs(_stack: Stack) -> Any:
-    stored_job(created_at="2026", media_type=MARK)
+    bad_job(status=MARK)
     return call("GET", "/jobs")
 
 
 def list_events(_stack: Stack) -> Any:
-    store.create(new_job(plan=["upload"]))
-    item = {"pk": "JOB#job-1", "sk": "EVENT#1", "event_id": "1", "callback": [MARK], "body": {"source": MARK}}
-    settings.dynamodb().put_item(TableName=settings.setting("TABLE_NAME"), Item=store.table.to_wire(item))
+    jobs.create(new_job(plan=["upload"]))
+    item = {"pk": "JOB#job-1", "sk": "EVENT#1", "callback": [MARK], "via": [MARK], "meaning": 5, "received_at": 1}
+    item["body"] = json.dumps({"headers": MARK, "body": [MARK]})
+    clients.dynamodb().put_item(TableName=table.name(), Item=table.to_wire(item))
     return call("GET", "/jobs/job-1/events")
 
 
 def show_batch(_stack: Stack) -> Any:
     batch = new_batch(another_id())
-    store.batches.create(batch, [])
-    spoil(f"BATCH#{batch.batch_id}", status=MARK)
+    batches.create(batch, [])
+    spoil(f"BATCH#{batch.batch_id}", "BATCH", status=MARK)
     return call("GET", f"/batches/{batch.batch_id}")
 
 
 def work_on_job(stack: Stack) -> Any:
-    a_bad_job()
-    event = stack.received("VideoDbSteps", StartMessage(job_id="job-1").model_dump_json())
-    return handler("videodb/steps")(event, Context())
+    bad_job()
+    return handler("videodb/worker")(stack.received("VideoDbQueue", look()), Context())
 
 
 def submit_options(stack: Stack) -> Any:
-    stored_job(options=json.dumps({"upload": {"name": {"source": MARK}}}))
-    event = stack.received("VideoDbSteps", StartMessage(job_id="job-1").model_dump_json())
-    return handler("videodb/steps")(event, Context())
+    bad_request(source="https://example.com/a.mp4", options={"upload": {"name": {"source": MARK}}})
+    return handler("videodb/worker")(stack.received("VideoDbQueue", look()), Context())
 
 
-def read_message(stack: Stack) -> Any:
-    event = stack.received("VideoDbSteps", json.dumps({"action": MARK, "job_id": {"source": MARK}}))
-    return handler("videodb/steps")(event, Context())
-
-
-def read_notice(stack: Stack) -> Any:
-    event = stack.received("Notices", json.dumps({"to": "url", "url": [MARK], "event_id": MARK}))
+def read_notification(stack: Stack) -> Any:
+    event = stack.received("UrlNotifications", json.dumps({"to": "url", "url": [MARK], "event_id": MARK}))
     return handler("pipeline/notify")(event, Context())
 
 
 def expand_batch(stack: Stack) -> Any:
     batch = new_batch(another_id())
-    _, (work_id,) = store.batches.create(batch, [f"https://example.com/{MARK}.mp4"])
-    spoil(f"BATCH#{batch.batch_id}", template=json.dumps({"provider": "videodb", "steps": [MARK]}))
-    stack.messages("BatchWork")
-    event = stack.received("BatchWork", WorkMessage(work_id=work_id).model_dump_json())
+    _, (work_id,) = batches.create(batch, [f"https://example.com/{MARK}.mp4"])
+    spoil(f"BATCH#{batch.batch_id}", "BATCH", status=MARK)
+    event = stack.received("BatchesQueue", json.dumps({"work_id": work_id}))
     return handler("pipeline/batches")(event, Context())
 
 
 def list_tasks(_stack: Stack) -> Any:
-    store.create(new_job(provider="twelvelabs", plan=["task"]))
-    spoil("JOB#job-1", status=MARK)
-    event = {
-        "requestContext": {"http": {"method": "GET"}},
-        "rawPath": "/twelvelabs/tasks",
-        "headers": {"x-api-key": API_KEY},
-    }
-    return handler("api/tasks")(event, Context())
+    jobs.create(new_job(provider="twelvelabs", plan=["task"]))
+    spoil("JOB#job-1", "JOB", body=json.dumps({"status": MARK, "updated": 0, "steps": {"task": {"s": MARK}}}))
+    return call("GET", "/twelvelabs/tasks")
 
 
 @pytest.mark.parametrize(
     "read",
     [
         *(show_job, retry_job, list_jobs, list_events, show_batch, list_tasks),
-        *(work_on_job, submit_options, read_message, read_notice, expand_batch),
+        *(work_on_job, submit_options, read_notification, expand_batch),
     ],
 )
 def test_what_does_not_fit_any_more_is_named_and_not_quoted(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, read: Callable[[Stack], Any]
 ) -> None:
     monkeypatch.setenv("NOTIFY_SECRETS", "API_KEYS_SECRET")
-    for name in ("api/jobs", "api/batches", "api/tasks", "videodb/steps", "pipeline/notify", "pipeline/batches"):
+    for name in ("api", "twelvelabs/api", "videodb/worker", "pipeline/notify", "pipeline/batches"):
         handler(name)
     with log.captured() as written:
         answer = read(stack)

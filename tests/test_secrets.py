@@ -3,12 +3,17 @@
 import base64
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-from video_jobs import secrets, settings, tokens
-from video_jobs.secrets import SecretUnavailableError
+from botocore.exceptions import EndpointConnectionError
+from video_jobs.api import keys
+from video_jobs.aws import clients, secrets
+from video_jobs.aws.errors import is_aws_error
+from video_jobs.aws.secrets import SecretUnavailableError
+from video_jobs.callbacks import tokens
+from video_jobs.worker.platform import token_url
 
-from functions.api.authorizer import app as authorizer
 from local.samples import SAMPLE_BASE_URL, SAMPLE_SECRETS
 from tests import log
 from tests.events.samples import ONE_OF_EACH_CALLBACK, ONE_OF_EACH_SIGNED, callback_of, read, signed
@@ -37,7 +42,7 @@ REASONS = {
 
 
 def put(name: str, values: Any) -> None:
-    settings.secretsmanager().put_secret_value(SecretId=name, SecretString=json.dumps(values))
+    clients.secretsmanager().put_secret_value(SecretId=name, SecretString=json.dumps(values))
 
 
 @pytest.mark.parametrize("bad", BAD)
@@ -61,17 +66,44 @@ def test_line_breaks_and_blanks_around_a_value_do_not_count(around: str) -> None
     assert secrets.values("API_KEYS_SECRET") == {"default": "a key"}
 
 
-def test_it_is_named_once_and_not_for_every_request_and_again_when_it_was_read_again(stack: Stack) -> None:
+def test_it_is_named_once_and_not_for_every_request_and_again_when_the_secret_has_changed(stack: Stack) -> None:
     put("API_KEYS_SECRET", {"default": API_KEY, "empty": ""})
 
     with log.captured() as written:
         for _ in range(5):
             secrets.values("API_KEYS_SECRET")
-        once = len(written.messages("secret_value_left_out"))
         secrets.newer_values("API_KEYS_SECRET")
+        once = len(written.messages("secret_value_left_out"))
+        put("API_KEYS_SECRET", {"default": API_KEY, "empty": "", "other": "key-2"})
+        secrets.values("API_KEYS_SECRET", fresh=True)
 
     assert once == 1
     assert len(written.messages("secret_value_left_out")) == 2
+
+
+def test_a_stale_secret_is_better_than_none_while_aws_does_not_answer(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets.values("API_KEYS_SECRET")
+    monkeypatch.setattr(secrets, "MAX_AGE_SECONDS", -1)
+
+    with unreachable(), log.captured() as written:
+        found = [secrets.values("API_KEYS_SECRET"), secrets.values("API_KEYS_SECRET", fresh=True)]
+
+    assert found == [{"default": API_KEY}] * 2
+    assert len(written.messages("secret_is_stale")) == 2
+
+
+def test_a_secret_that_was_never_read_lets_nobody_in_while_aws_does_not_answer_and_that_is_awss_doing() -> None:
+    with unreachable(), pytest.raises(SecretUnavailableError) as raised:
+        secrets.values("API_KEYS_SECRET")
+
+    assert is_aws_error(raised.value)
+
+
+def unreachable() -> Any:
+    error = EndpointConnectionError(endpoint_url="https://aws.example.com")
+    return patch.object(clients.secretsmanager(), "get_secret_value", side_effect=error)
 
 
 @pytest.mark.parametrize("values", [{}, {"default": ""}, {"a": 1, "b": "\n"}, [], "text", 5, None])
@@ -94,19 +126,13 @@ def with_bad_ones(values: dict[str, str]) -> dict[str, Any]:
 
 def test_api_keys(stack: Stack) -> None:
     put("API_KEYS_SECRET", with_bad_ones({"default": API_KEY}))
-    event = {"version": "2.0", "type": "REQUEST", "rawPath": "/jobs"}
 
-    answers = [
-        authorizer.handler({**event, "headers": {"x-api-key": key}}, Context())
-        for key in (API_KEY, "", "None", "12345678")
-    ]
+    owners = [keys.owner({"x-api-key": key}) for key in (API_KEY, "", "None", "12345678")]
 
-    assert answers == [{"isAuthorized": True, "context": {"api_key_name": "default"}}, *[{"isAuthorized": False}] * 3]
+    assert owners == ["default", None, None, None]
 
 
 def test_callback_keys_of_urls_that_were_given_out_and_that_are_given_out(stack: Stack) -> None:
-    from video_jobs.steps import token_url
-
     put("CALLBACK_KEYS_SECRET", with_bad_ones({"current": "new-callback-key", "previous": CALLBACK_KEY}))
 
     url = token_url(new_job(plan=["upload"]), "upload")
@@ -126,7 +152,7 @@ def test_secrets_that_platforms_sign_with(stack: Stack, monkeypatch: pytest.Monk
     monkeypatch.setenv("APSARAVIDEO_CALLBACK_URL", f"{SAMPLE_BASE_URL}/callbacks/apsaravideo/upload-by-url-complete")
     put(f"{provider.upper()}_SECRET", with_bad_ones({"api_key": "key", **SAMPLE_SECRETS[provider]}))
 
-    assert stack.send(callback_of(sample), read(sample)) == {"status": 200, "outcome": "adopted"}
+    assert stack.send(callback_of(sample), read(sample)) == {"status": 200, "outcome": "accepted"}
 
 
 @pytest.mark.parametrize("provider", ["videodb", "twelvelabs", "apivideo"])
@@ -150,13 +176,13 @@ def test_access_keys_of_alibaba_cloud() -> None:
 
 def test_keys_that_notifications_are_signed_with(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     key = base64.b64encode(bytes(range(32))).decode()
-    settings.secretsmanager().create_secret(Name="NOTIFY_SECRETS", SecretString=json.dumps(with_bad_ones({"a": key})))
+    clients.secretsmanager().create_secret(Name="NOTIFY_SECRETS", SecretString=json.dumps(with_bad_ones({"a": key})))
     monkeypatch.setenv("NOTIFY_SECRETS", "NOTIFY_SECRETS")
     monkeypatch.setenv("NOTIFY_ALLOW_PRIVATE", "true")
 
     with receiver() as there:
-        notice = {"to": "url", "url": there.url, "event_id": "evt_1", "event": '{"type":"job.succeeded"}'}
-        answer = handler("pipeline/notify")(stack.received("Notices", json.dumps(notice)), Context())
+        notification = {"to": "url", "url": there.url, "event_id": "evt_1", "event": '{"type":"job.succeeded"}'}
+        answer = handler("pipeline/notify")(stack.received("UrlNotifications", json.dumps(notification)), Context())
 
     assert answer == {"batchItemFailures": []}
     assert [request.headers["webhook-signature"].count("v1,") for request in there.requests] == [1]
