@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from botocore.exceptions import (
     ClientError,
+    ConnectionClosedError,
     ConnectionError,  # noqa: A004 (botocore calls it so)
     CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
+    ReadTimeoutError,
 )
 
 _PASSING_CODES = frozenset(
@@ -58,6 +60,13 @@ def is_aws_error(error: BaseException) -> bool:
     Also of what was raised `from` such an error.
     """
     return any(map(_is_aws_error, _causes(error)))
+
+
+def may_be_done(error: BaseException) -> bool:
+    """Whether AWS may have done what it was asked, and only its answer is missing."""
+    if isinstance(error, ClientError):
+        return bool(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500)
+    return isinstance(error, ReadTimeoutError | ConnectionClosedError)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

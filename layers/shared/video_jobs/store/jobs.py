@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from video_jobs import clock
+from video_jobs.aws.errors import may_be_done
 from video_jobs.jobs.model import Job
 from video_jobs.store import counts, table
 from video_jobs.store.items import hot_item, request_item, result_item, to_be_swept, to_job
@@ -115,16 +116,19 @@ def save(before: Job, after: Job) -> Job | None:
         known = before.steps[name].result if name in before.steps else None
         if step.result is not None and step.result != known and (step.result or known):
             _save_result(after, name)
-    nonce = _nonce()
-    item = hot_item(after, nonce=nonce)
-    if before.counted != after.counted:
-        return _saved_with_counts(before, after, item)
-    return after if _put_hot(item, before.version, nonce) else None
+    item = hot_item(after, nonce=_nonce())
+    put = _saved_with_counts if before.counted != after.counted else _saved
+    try:
+        return put(before, after, item)
+    except Exception as error:
+        if not may_be_done(error):
+            raise
+        return put(before, after, item)  # the nonce says whether the first one was: an attempt must not be lost for it
 
 
-def _put_hot(item: dict[str, Any], version: int, nonce: str) -> bool:
-    found = table.put(item, condition="v = :version", version=version)
-    return found is None or found.get("nonce") == nonce
+def _saved(before: Job, after: Job, item: dict[str, Any]) -> Job | None:
+    found = table.put(item, condition="v = :version", version=before.version)
+    return after if found is None or found.get("nonce") == item["nonce"] else None
 
 
 def _saved_with_counts(before: Job, after: Job, item: dict[str, Any]) -> Job | None:
@@ -136,7 +140,7 @@ def _saved_with_counts(before: Job, after: Job, item: dict[str, Any]) -> Job | N
     if not table.held(reasons, 0):
         return after if reasons[0]["Item"].get("nonce") == item["nonce"] else None
     # the batch is gone: there is nothing to count for
-    return after if _put_hot(item, before.version, item["nonce"]) else None
+    return _saved(before, after, item)
 
 
 def _save_result(job: Job, name: str) -> None:

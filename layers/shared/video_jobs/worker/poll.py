@@ -74,7 +74,9 @@ def ask_again[C](platform: Platform[C], job: Job, name: str) -> None:
     if isinstance(result, PollResult) or silent:
         patience = settings.number("STEP_DEADLINE_SECONDS") if silent else LAG_SECONDS
         lags = clock.after(step.hinted_at or 0, patience) > now
-        wait = max(first_poll(job, expects_callback=True), 1.0) if silent else LAG_SECONDS / 2
+        # ever more slowly: half as long again as it has been asked about
+        asked_for = (now - (step.hinted_at or now)) / clock.SECOND
+        wait = min(max(asked_for / 2, LAG_SECONDS / 2), backoff.LONGEST_POLL_SECONDS)
         logger.info("failure_stands", extra={"asked_again": lags})
         _save(
             job, partial(transitions.failure_stands, name=name, seen=step, now=now, ask_again_in=wait if lags else None)

@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from video_jobs import clock, logs
 from video_jobs.aws import queues
 from video_jobs.aws.consumers import ComesAgainError, Handler, consumer
+from video_jobs.jobs.messages import messages
 from video_jobs.jobs.model import Job, StepStatus
 from video_jobs.notifications.announce import announce, settle
 from video_jobs.store import jobs
@@ -29,17 +30,18 @@ def worker[C](platform: Platform[C]) -> Handler:
         logger.append_keys(provider=platform.name)
         message = queues.read(record.body, "look")
         logger.append_keys(job_id=message["job_id"])
-        look(platform, message["job_id"], sent_for=message["due_at"])
+        again = int(record.attributes.approximate_receive_count) > 1
+        look(platform, message["job_id"], sent_for=message["due_at"], again=again)
 
     prefix = platform.name.upper()
     return consumer(take, queue=f"{prefix}_QUEUE_URL", dead_letters=f"{prefix}_DEAD_LETTERS_URL", tries=TRIES)
 
 
-def look[C](platform: Platform[C], job_id: str, *, sent_for: int) -> None:
+def look[C](platform: Platform[C], job_id: str, *, sent_for: int, again: bool = False) -> None:
     """Do what is due. `sent_for`: when the message was meant for, which may be later than SQS can wait.
 
     Raises ComesAgainError for the rest of that wait. A message for another moment than the job is due at now is
-    dropped: whoever moved the job has sent the one for that.
+    dropped: whoever moved the job has sent the one for that, unless it comes `again` because that has broken off.
     """
     job = jobs.read(job_id)
     if job is None:
@@ -54,6 +56,8 @@ def look[C](platform: Platform[C], job_id: str, *, sent_for: int) -> None:
         raise ComesAgainError("early", delay=(due - now) / clock.SECOND)
     elif due > now:
         logger.info("superseded")
+        if again:
+            queues.send_looks(messages(job))
     elif not job.is_announced:
         announce(job)
     else:
