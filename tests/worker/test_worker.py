@@ -873,7 +873,9 @@ def test_work_that_the_platform_does_not_know_is_removed_and_nobody_hears_of_it(
 
     assert scene.look()
 
-    assert scene.stack.items("JOB#") == []
+    assert jobs.read("job-1") is None
+    assert not jobs.is_deleted("job-1")  # as if it had never been: it may be adopted later
+    assert [item["sk"] for item in scene.stack.items("JOB#")] == ["REQUEST"]  # until it expires
     assert scene.stack.items("MEDIUM#") == []
     assert scene.notifications() == []
 
