@@ -17,30 +17,31 @@ _STOPPED = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 _NO_ANSWER = (Fault.ANSWER_LOST, Fault.UNAVAILABLE)
 
 
-def with_people(expected: Expected, happening: Happening) -> Expected:
+def with_people(scenario: Scenario, expected: Expected, happening: Happening) -> Expected:
     """What there may be besides because people cancel and retry: no exception."""
     actors = happening.order.actors if happening.order else ()
     if "cancel" in actors:
-        every = frozenset(expected.outcome.jobs)  # one that has ended is deleted
-        expected = replace(expected, may_be=(*expected.may_be, "canceled"), may_be_missing=every, fewer_ends=True)
+        # one that has ended is deleted
+        expected = replace(expected, may_be=(*expected.may_be, "canceled"), may_be_deleted=True, fewer_ends=True)
+        if scenario.name.startswith("batch"):  # what was canceled before it was made never is
+            may_be = (*expected.may_be, "failed (download_failed)")  # its retry was too late
+            expected = replace(expected, may_be=may_be, may_be_missing=frozenset(expected.outcome.jobs))
     if "retry" in actors and expected.outcome.has_failed:
         times = actors.count("retry")
         expected = replace(expected, more_ends=times, more_submissions=times)
     return expected
 
 
-def excused(
-    scenario: Scenario, world: World, found: Outcome, expected: Expected, happening: Happening
-) -> tuple[Expected, list[str]]:
+def excused(scenario: Scenario, world: World, expected: Expected, happening: Happening) -> tuple[Expected, list[str]]:
     """What there may be besides, and by which exceptions."""
-    expected = with_people(expected, happening)
+    expected = with_people(scenario, expected, happening)
     names = []
     if scenario.twice and _nobody_knows(world, happening):
         expected = replace(expected, more_submissions=99, may_adopt=scenario.twice == OF_TASKS)
         names.append(scenario.twice)
     if _attempts_used(world, happening) + scenario.flaky >= scenario.attempts:
         ends = ("failed (broke_off)", "failed (platform_unavailable)")
-        expected = replace(expected, may_be=(*expected.may_be, *ends), fewer_ends=True)
+        expected = replace(expected, may_be=(*expected.may_be, *ends), fewer_ends=True, more_ends=1)
         names.append(USED_UP)
     if unheard := _unheard(world, expected.outcome):
         expected = replace(expected, may_be_missing=expected.may_be_missing | unheard)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from local.faults import people
+from local.faults.deployment import Source
 from local.faults.points import Kind, Point
 from local.faults.world import API_KEY, World
 
@@ -29,15 +30,8 @@ class Order:
 
 def another_worker(world: World) -> None:
     """The last message to a worker comes once more."""
-    for provider in world.platforms:
-        source = world.source(f"{provider}/worker")
-        queue = world.queues[source.queue]
-        if queue.last is not None:
-            queue.send(queue.last, now=world.clock.now)
-            message = queue.messages[-1]
-            message.received, message.receipt = 1, f"{message.message_id}/1"
-            message.visible_at = world.clock.now + queue.visibility * 1000
-            world.hand_over(source, queue, [message])
+    for name in _workers(world):
+        _comes_again(world, world.source(name))
 
 
 def callback(world: World) -> None:
@@ -47,10 +41,29 @@ def callback(world: World) -> None:
 
 
 def inbox(world: World) -> None:
-    source = world.source("pipeline/inbox")
+    """It takes what there is."""
+    _takes(world, world.source("pipeline/inbox"))
+
+
+def batches(world: World) -> None:
+    """Somebody else works on the batch: its last message comes once more."""
+    _comes_again(world, world.source("pipeline/batches"))
+
+
+def _takes(world: World, source: Source) -> None:
     queue = world.queues[source.queue]
     if messages := queue.receive(now=world.clock.now, most=source.most):
         world.hand_over(source, queue, messages)
+
+
+def _comes_again(world: World, source: Source) -> None:
+    queue = world.queues[source.queue]
+    if queue.last is not None:
+        queue.send(queue.last, now=world.clock.now)
+        message = queue.messages[-1]
+        message.received, message.receipt = 1, f"{message.message_id}/1"
+        message.visible_at = world.clock.now + queue.visibility * 1000
+        world.hand_over(source, queue, [message])
 
 
 def sweep(world: World) -> None:
@@ -60,14 +73,19 @@ def sweep(world: World) -> None:
 
 def cancel(world: World) -> None:
     """A person ends the job; one that has ended is deleted."""
-    for job_id in world.started.values():
-        _ask(world, "DELETE", f"/jobs/{job_id}")
+    for path in _begun(world):
+        _ask(world, "DELETE", path)
 
 
 def retry(world: World) -> None:
     """A person retries the job, whether it has failed or not."""
-    for job_id in world.started.values():
-        _ask(world, "POST", f"/jobs/{job_id}/retry")
+    for path in _begun(world):
+        _ask(world, "POST", f"{path}/retry")
+
+
+def _begun(world: World) -> list[str]:
+    jobs = [f"/jobs/{job_id}" for job_id in world.started.values()]
+    return jobs + [f"/batches/{batch_id}" for batch_id in world.batches.values()]
 
 
 def _ask(world: World, method: str, path: str) -> None:
@@ -89,6 +107,7 @@ def _workers(world: World) -> list[str]:
 ACTORS: Mapping[str, Actor] = {
     "worker": another_worker,
     "callback": callback,
+    "batches": batches,
     "sweep": sweep,
     "cancel": cancel,
     "retry": retry,

@@ -77,3 +77,34 @@ def retry_what_fails(world: World, *, times: int = 1) -> None:
         ask(world, "POST", f"/jobs/{event['data']['job_id']}/retry", after=5)
 
     world.listeners.append(hears)
+
+
+def start_batch(
+    world: World,
+    request: Mapping[str, Any],
+    *,
+    key: str = "batch-1",
+    then: Callable[[str], object] = lambda _batch_id: None,
+) -> None:
+    """Start a batch; `then` gets its id."""
+
+    def started(status: int, answer: dict[str, Any]) -> None:
+        if status >= 300:
+            world.notes.append(f"POST /batches was answered {status}: {answer}")
+            return
+        world.batches[key] = str(answer["batch_id"])
+        then(world.batches[key])
+
+    ask(world, "POST", "/batches", request, key=key, then=started)
+
+
+def retry_failed_batches(world: World) -> None:
+    """Have somebody retry a batch, once, who hears that it has ended with failed jobs."""
+    heard: set[str] = set()
+
+    def hears(event: dict[str, Any]) -> None:
+        if event["type"] == "batch.ended" and event["data"]["totals"]["failed"] and not heard:
+            heard.add(event["id"])
+            ask(world, "POST", f"/batches/{event['data']['batch_id']}/retry", after=5)
+
+    world.listeners.append(hears)

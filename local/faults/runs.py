@@ -52,10 +52,10 @@ def baseline(scenario: Scenario) -> tuple[Sequence[Point], Expected]:
 def judge(scenario: Scenario, expected: Expected, happening: Happening) -> Result:
     """Run a scenario with what goes wrong, and say what was broken by it."""
     world, found = run(scenario, happening)
-    wrong = verdict.broken(found, exceptions.with_people(expected, happening))
+    wrong = verdict.broken(found, exceptions.with_people(scenario, expected, happening))
     names: list[str] = []
     if wrong:
-        excused, names = exceptions.excused(scenario, world, found, expected, happening)
+        excused, names = exceptions.excused(scenario, world, expected, happening)
         wrong = verdict.broken(found, excused)
     return Result(
         scenario=scenario.name,

@@ -69,7 +69,7 @@ def _apivideo(world: World, *, failing: Sequence[Sequence[str]] = ()) -> None:
 
 
 def _apsaravideo(world: World, *script: str) -> None:
-    world.platforms["apsaravideo"] = ApsaraVideo(world, script=script)
+    world.platforms["apsaravideo"] = ApsaraVideo(world, script={SOURCE: script})
     people.start(world, {"provider": "apsaravideo", "source": SOURCE})
 
 
@@ -81,6 +81,32 @@ def _retried(begin: Callable[[World], None]) -> Callable[[World], None]:
         begin(world)
 
     return begins
+
+
+# --- Batches ---------------------------------------------------------------------------------------------------------
+
+
+def _batch(world: World) -> None:
+    """Two sources, one of which fails at first: somebody retries what has failed of it."""
+    sources = [SOURCE, "https://example.com/fails.mp4"]
+    world.platforms["apsaravideo"] = ApsaraVideo(world, script={sources[1]: ["failed"]})
+    people.retry_failed_batches(world)
+    people.start_batch(world, {"provider": "apsaravideo", "sources": sources, "name": "two"})
+
+
+def _open_batch(world: World) -> None:
+    """A batch that is given two sources, one after the other, and closed with the second."""
+    world.platforms["apsaravideo"] = ApsaraVideo(world)
+
+    def appends(batch_id: str) -> None:
+        path = f"/batches/{batch_id}/jobs"
+        people.ask(world, "POST", path, {"sources": [SOURCE]}, key="first", then=lambda *_: closes(path))
+
+    def closes(path: str) -> None:
+        body = {"sources": ["https://example.com/second.mp4"], "close": True}
+        people.ask(world, "POST", path, body, key="second", after=30)
+
+    people.start_batch(world, {"provider": "apsaravideo", "open": True}, then=appends)
 
 
 # --- Work that was started elsewhere ---------------------------------------------------------------------------------
@@ -249,6 +275,25 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
         Scenario(name="apsaravideo: its first answer is 503", begin=_apsaravideo, flaky=1, pairs=200, actors=EVERYBODY),
         Scenario(name="apsaravideo: no callback arrives", begin=_apsaravideo, deaf=True, pairs=100),
+        Scenario(
+            name="batch: of two, one fails, a person retries",
+            begin=_batch,
+            fewer_ends=True,
+            pairs=500,
+            storms=200,
+            outages=True,
+            actors=("worker", "callback", "batches", "sweep", "cancel", "retry", "purge"),
+            threes=500,
+        ),
+        Scenario(
+            name="batch: open, appended to, closed",
+            begin=_open_batch,
+            pairs=300,
+            storms=100,
+            outages=True,
+            actors=("worker", "callback", "batches", "sweep", "cancel", "purge"),
+            threes=300,
+        ),
         Scenario(
             name="adopted: work of others",
             begin=_elsewhere,

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from video_jobs.jobs.batches import BatchStatus
 from video_jobs.jobs.model import Job
-from video_jobs.store import jobs
+from video_jobs.store import batches, jobs
 
 from local.faults import functions
 from local.faults.world import World
@@ -53,16 +54,14 @@ class Outcome:
 
     is_over: bool
     jobs: Mapping[str, Ended]
-    """By id, those that have not been deleted."""
+    """By name, those that have not been deleted."""
     open: Sequence[str]
-    """Ids of jobs that have not ended, or whose end was not announced."""
+    """Jobs and batches that have not ended, or whose end was not announced."""
     submissions: Mapping[tuple[str, str, str], int]
     """How often each platform began each step for each subject."""
     ends: Mapping[str, Sequence[str]]
     """For each job or batch: the ids with which ends were announced, as "id type", in their order."""
     lost: Sequence[str]
-    counts: Mapping[str, Mapping[str, int]]
-    """For each batch what it counts, and what its jobs are."""
     miscounted: Sequence[str]
     dead_letters: Mapping[str, int]
     notes: Sequence[str]
@@ -77,22 +76,28 @@ def outcome(world: World, *, is_over: bool) -> Outcome:
     """What came of a run that is over, or was given up."""
     with functions.at_work(world), world.at_rest():
         found = _jobs(world)
+        named = {job.job_id: _name(job) for job in found}
+        submitted = Counter(
+            (name, one.step, named.get(one.subject, one.subject))
+            for name, platform in world.platforms.items()
+            for one in platform.submissions
+        )
         return Outcome(
             is_over=is_over,
-            jobs={job.job_id: Ended.of(job) for job in found},
-            open=[job.job_id for job in found if not (job.status.ended and job.is_announced)],
-            submissions=Counter(
-                (name, one.step, one.subject)
-                for name, platform in world.platforms.items()
-                for one in platform.submissions
-            ),
-            ends=_ends(world),
+            jobs={named[job.job_id]: Ended.of(job) for job in found},
+            open=[*(f"job {named[job.job_id]}" for job in found if not _has_ended(job)), *_open_batches(world)],
+            submissions=submitted,
+            ends={named.get(about, about): ends for about, ends in _ends(world).items()},
             lost=_lost(world),
-            counts=_counts(world),
             miscounted=_miscounted(world, found),
             dead_letters=world.dead_letters(),
             notes=tuple(world.notes),
         )
+
+
+def _name(job: Job) -> str:
+    """The same in each run: a batch's jobs have ids that hang on when it was made."""
+    return job.job_id if job.request.batch_index is None else f"{job.request.batch_index} of the batch"
 
 
 def _jobs(world: World) -> list[Job]:
@@ -100,9 +105,27 @@ def _jobs(world: World) -> list[Job]:
     return [job for job_id in sorted(ids) if (job := jobs.read(job_id)) is not None]
 
 
+def _has_ended(job: Job) -> bool:
+    return job.status.ended and job.is_announced
+
+
+def _open_batches(world: World) -> list[str]:
+    found = [batches.get(pk.removeprefix("BATCH#")) for pk, sk in world.aws.table.items if sk == "BATCH"]
+    return [
+        f"batch {batch.batch_id}"
+        for batch, _counts in (one for one in found if one is not None)
+        if batch.status != BatchStatus.ENDED or batch.announced < batch.ends
+    ]
+
+
+def _in_order(world: World) -> list[dict[str, Any]]:
+    """What the bus was told, in the order in which it happened: one that was sent again may come later."""
+    return sorted(world.bus, key=lambda event: str(event["timestamp"]))
+
+
 def _ends(world: World) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for event in world.bus:
+    for event in _in_order(world):
         about = event["data"].get("job_id") or event["data"].get("batch_id")
         said = f"{event['id']} {event['type']}"
         if event["type"] != "job.polled" and said not in found.setdefault(about, []):
@@ -147,6 +170,24 @@ def _miscounted(world: World, found: Sequence[Job]) -> list[str]:
         outcomes = Counter(job.outcome for job in found if job.request.batch_id == batch and job.outcome)
         if dict(sorted(outcomes.items())) != {name: number for name, number in counted.items() if number}:
             wrong.append(f"batch {batch} counts {counted}, and has {dict(outcomes)}")
+    return [*wrong, *_wrong_totals(world)]
+
+
+def _wrong_totals(world: World) -> list[str]:
+    """Batches whose last announced totals are not what they count."""
+    last = {
+        event["data"]["batch_id"]: event["data"]["totals"]
+        for event in _in_order(world)
+        if event["type"] == "batch.ended"
+    }
+    wrong = []
+    for batch, counted in _counts(world).items():
+        sums: Counter[str] = Counter()
+        for outcome_of, number in counted.items():
+            sums[outcome_of.split("/")[0]] += number
+        said = last.get(batch)
+        if said is not None and any(said[name] != sums[name] for name in ("succeeded", "failed", "canceled")):
+            wrong.append(f"batch {batch} was announced with {said}, and counts {counted}")
     return wrong
 
 
@@ -162,7 +203,9 @@ class Expected:
     may_be: Sequence[str] = ()
     """Other ends of its jobs that are as good: "canceled", "failed (timed_out)"."""
     may_be_missing: frozenset[str] = frozenset()
-    """Ids of jobs that need not be there."""
+    """Ids of jobs that need never have been made."""
+    may_be_deleted: bool = False
+    """Whether a person may have deleted jobs, once their ends were announced."""
     may_adopt: bool = False
     """Whether there may be other jobs, which callbacks have made."""
     may_be_lost: bool = False
@@ -178,7 +221,7 @@ def broken(found: Outcome, expected: Expected) -> dict[Broken, list[str]]:
     """What was promised and not kept, in words."""
     reasons: dict[Broken, list[str]] = {one: [] for one in Broken}
     reasons[Broken.LOST] += [] if expected.may_be_lost else found.lost
-    reasons[Broken.NEVER_ENDED] += [f"job {job_id} is open, or not announced" for job_id in found.open]
+    reasons[Broken.NEVER_ENDED] += [f"{one} is open, or not announced" for one in found.open]
     if not found.is_over:
         reasons[Broken.NEVER_ENDED].append("something is due for ever")
     reasons[Broken.ENDED_DIFFERENTLY] += _differences(found, expected)
@@ -203,7 +246,7 @@ def _differences(found: Outcome, expected: Expected) -> list[str]:
 
 def _is_as_good(job_id: str, now: Ended | None, before: Ended | None, expected: Expected) -> bool:
     if now is None:
-        return job_id in expected.may_be_missing
+        return expected.may_be_deleted or job_id in expected.may_be_missing
     if before is None:
         return now.adopted and expected.may_adopt
     return str(now) in expected.may_be
@@ -216,7 +259,7 @@ def _announcements(found: Outcome, expected: Expected) -> list[str]:
         is_more = about not in expected.outcome.jobs and about in found.jobs and expected.may_adopt
         fewest = min(len(before), 1) if expected.fewer_ends else len(before)
         most = 1 if is_more else len(before) + expected.more_ends
-        is_missing = about in expected.may_be_missing and about not in found.jobs and not expected.fewer_ends
+        is_missing = about in expected.may_be_missing and about not in found.jobs
         if not (0 if is_missing else fewest) <= len(now) <= most:
             wrong.append(f"{about} was announced as {list(now)}, and not as {list(before)}")
         elif now and about in found.jobs and not now[-1].endswith(f"job.{found.jobs[about].status}"):

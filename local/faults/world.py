@@ -115,6 +115,7 @@ class World:
         """How the API has answered people: method, path and status."""
         self.started: dict[str, str] = {}
         """Jobs that people have started, by their Idempotency-Keys."""
+        self.batches: dict[str, str] = {}
         self.listeners: list[Callable[[dict[str, Any]], object]] = []
         """Who hears what the bus is told: {"id", "type", "timestamp", "data"}."""
         self._events: list[tuple[int, int, Callable[[], object], bool]] = []

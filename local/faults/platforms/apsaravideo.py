@@ -35,12 +35,19 @@ class Upload:
 
 
 class ApsaraVideo:
-    """`script`: what becomes of the uploads, in their order."""
+    """`script`: what becomes of the uploads of each source, in their order."""
 
-    def __init__(self, world: Any, *, script: Sequence[str] = (), takes: float = TAKES, back_after: float = 60) -> None:
+    def __init__(
+        self,
+        world: Any,
+        *,
+        script: Mapping[str, Sequence[str]] | None = None,
+        takes: float = TAKES,
+        back_after: float = 60,
+    ) -> None:
         self.submissions: list[Submission] = []
         self._world = world
-        self._script = script
+        self._script = script or {}
         self._takes = takes
         self._back_after = back_after
         self._uploads: dict[str, Upload] = {}
@@ -80,8 +87,9 @@ class ApsaraVideo:
         said = json.loads(request.user_data or "{}")
         subject = said.get("Extend", {}).get("job_id", source)
         self.submissions.append(Submission(step="upload_by_url", subject=subject, at=self._world.clock.now))
-        number = len(self._uploads)
-        outcome = self._script[number] if number < len(self._script) else ""
+        number = sum(one.source == source for one in self._uploads.values())
+        outcomes = self._script.get(source, ())
+        outcome = outcomes[number] if number < len(outcomes) else ""
         upload = self.upload(self._world.next_id().rjust(32, "0"), source, request.user_data or "", session, outcome)
         return {"UploadJobs": [{"SourceURL": source, "JobId": upload.id}], "RequestId": "r"}
 
