@@ -39,7 +39,8 @@ class Deployment:
 
     def create(self, source: str, *, provider: str = "videodb", **wishes: Any) -> str:
         url = f"https://media.example.com/{source}"
-        status, job = self.call("POST", "/jobs", {"provider": provider, "source": url, **wishes})
+        wished = {"provider": provider, "source": url, "check_interval": 1, **wishes}
+        status, job = self.call("POST", "/jobs", wished)
         assert status == 201, job
         return str(job["job_id"])
 
@@ -58,7 +59,7 @@ class Deployment:
         return events
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        queue = self.stack.outputs["DeliveriesDeadLettersQueue"]
+        queue = self.stack.outputs["InboxDeadLettersQueue"]
         answer = self.stack.client("sqs").receive_message(
             QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0, WaitTimeSeconds=1
         )

@@ -1,4 +1,4 @@
-"""Batches on the whole machine: made, filled, waited for, retried by cause, canceled, and told once."""
+"""Batches on the whole machine: made, filled, waited for, retried by cause, canceled, and announced once."""
 
 from typing import Any
 
@@ -64,9 +64,9 @@ def test_a_batch_ends_with_its_jobs_and_again_with_a_retry_of_one_cause(deployme
         again = eventually(lambda: _ended_again(deployment, batch_id, ended["ended_at"]))
         assert (totals(again), again["causes"]) == (totals(ended), causes)
 
-        told = eventually(lambda: _of(receiver, batch_id, number=2))
-    assert [each.kind for each in told] == ["batch.ended"] * 2
-    assert len({each.event_id for each in told}) == 2
+        ends = eventually(lambda: _of(receiver, batch_id, number=2))
+    assert [each.kind for each in ends] == ["batch.ended"] * 2
+    assert len({each.event_id for each in ends}) == 2
 
 
 def _ended_again(deployment: Deployment, batch_id: str, before: str) -> dict[str, Any] | None:

@@ -68,42 +68,42 @@ def test_a_failure_says_what_happened_why_and_what_to_do(
 
 
 @pytest.mark.parametrize(("source", "attempts"), [("flaky.mp4", 3), ("throttled.mp4", 2), ("reset.mp4", 2)])
-def test_a_fault_that_passes_is_tried_again(deployment: Deployment, source: str, attempts: int) -> None:
+def test_an_error_that_passes_is_tried_again(deployment: Deployment, source: str, attempts: int) -> None:
     job = deployment.ended(deployment.create(source))
     assert (job["status"], job["steps"][0]["attempt"]) == ("succeeded", attempts)
 
 
-def test_a_job_whose_callbacks_are_all_lost_is_finished_by_checks(deployment: Deployment) -> None:
+def test_a_job_whose_callbacks_are_all_lost_is_finished_by_polls(deployment: Deployment) -> None:
     job = deployment.ended(job_id := deployment.create("silent.mp4"))
     assert (job["status"], outcomes(job)) == ("succeeded", ALL_DONE)
-    assert {event["via"] for event in deployment.events(job_id)} == {"check"}
+    assert {event["via"] for event in deployment.events(job_id)} == {"poll"}
 
 
-def test_callbacks_that_come_twice_and_out_of_order_are_recorded_once(deployment: Deployment) -> None:
+def test_callbacks_that_come_twice_and_out_of_order_are_applied_once(deployment: Deployment) -> None:
     job = deployment.ended(deployment.create("twice.mp4"))
     assert (job["status"], outcomes(job)) == ("succeeded", ALL_DONE)
     assert all(step["attempt"] == 1 for step in job["steps"])
 
 
-def test_garbled_callbacks_are_kept_and_their_job_ends_all_the_same(deployment: Deployment) -> None:
+def test_garbled_callbacks_become_dead_letters_and_their_job_ends_all_the_same(deployment: Deployment) -> None:
     job = deployment.ended(job_id := deployment.create("garbled.mp4"))
     assert (job["status"], outcomes(job)) == ("succeeded", ALL_DONE)
 
-    def kept() -> dict[str, Any] | None:
-        ours = (letter for letter in deployment.dead_letters() if letter["event"]["redelivery"]["job_id"] == job_id)
+    def letter() -> dict[str, Any] | None:
+        ours = (one for one in deployment.dead_letters() if one["proof"]["job_id"] == job_id)
         return next(ours, None)
 
-    assert eventually(kept)["callback"].startswith("videodb/")
+    assert eventually(letter)["callback"].startswith("videodb/")
 
 
 def test_only_who_has_a_key_may_ask_and_only_who_has_a_token_may_call_back(deployment: Deployment) -> None:
-    assert deployment.call("GET", "/jobs", **{"x-api-key": "wrong"})[0] == 403
+    assert deployment.call("GET", "/jobs", **{"x-api-key": "wrong"})[0] == 401
     assert (
         deployment.call("GET", "/jobs", authorization=f"Bearer {deployment.stack.api_key}", **{"x-api-key": ""})[0]
         == 200
     )
     path = "/callbacks/videodb/upload?job=job-1&attempt=1&token=" + "0" * 64
-    assert deployment.call("POST", path, {"success": True}, **{"x-api-key": ""}) == (401, {"outcome": "refused"})
+    assert deployment.call("POST", path, {"success": True}, **{"x-api-key": ""}) == (401, {"outcome": "rejected"})
 
 
 def test_a_body_in_an_unknown_content_type_arrives_as_it_was_sent(deployment: Deployment) -> None:
@@ -116,7 +116,7 @@ def test_a_body_in_an_unknown_content_type_arrives_as_it_was_sent(deployment: De
         body=body_of(signed),
         headers={"content-type": "application/octet-stream"},
     )
-    assert (answer.status, json.loads(answer.data)) == (200, {"outcome": "adopted"})
+    assert (answer.status, json.loads(answer.data)) == (200, {"outcome": "accepted"})
 
 
 def test_a_failed_job_is_retried_replayed_and_deleted_over_the_api(deployment: Deployment) -> None:
@@ -189,12 +189,15 @@ def test_lost_doubled_and_early_callbacks_leave_one_job_that_ends_well(
     refs = {step["platform_job_id"] for step in job["steps"]} - {None}
     table = deployment.stack.client("dynamodb")
     for ref in refs:
-        key = {"pk": {"S": f"REF#{provider}#{ref}"}, "sk": {"S": "REF"}}
-        item = table.get_item(TableName=deployment.stack.outputs["JobsTable"], Key=key).get("Item")
-        assert item is None or item["job_id"]["S"] == job_id
+        found = table.query(
+            TableName=deployment.stack.outputs["JobsTable"],
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :links)",
+            ExpressionAttributeValues={":pk": {"S": f"MEDIUM#{provider}#{ref}"}, ":links": {"S": "JOB#"}},
+        )
+        assert [item["sk"]["S"].rpartition("#")[2] for item in found["Items"]] == [job_id]
 
 
-def test_callbacks_of_the_signed_platforms_are_proven_and_taken(deployment: Deployment) -> None:
+def test_callbacks_of_the_signed_platforms_are_proven_and_accepted(deployment: Deployment) -> None:
     platforms = deployment.platforms
     wishes = {"twelvelabs": {"options": INDEX, "plan": "task"}, "apivideo": {}, "apsaravideo": {}}
     for provider, simulated in (
@@ -212,7 +215,7 @@ def statuses(simulated: Any) -> set[int | None] | None:
 
 
 @pytest.mark.parametrize("route", ["twelvelabs/index-task", "apivideo/encoding-quality-completed"])
-def test_who_cannot_sign_is_refused(deployment: Deployment, route: str) -> None:
+def test_who_cannot_sign_is_rejected(deployment: Deployment, route: str) -> None:
     status, answer = deployment.call("POST", f"/callbacks/{route}", {"type": "index.task.ready"})
 
-    assert (status, answer) == (401, {"outcome": "refused"})
+    assert (status, answer) == (401, {"outcome": "rejected"})

@@ -1,4 +1,4 @@
-"""Ends as those see them who asked to be told: a receiver that verifies, and a queue that a rule of the bus fills."""
+"""Ends as their receivers see them: a receiver that verifies, and a queue that a rule of the bus fills."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.receiver import Receiver, Notification
+from local.receiver import Notification, Receiver
 from tests.e2e.deployment import Deployment, eventually
 
 
@@ -42,7 +42,7 @@ def on_the_bus(deployment: Deployment) -> Callable[[], list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(("source", "kind"), [("lecture.mp4", "job.succeeded"), ("private.mp4", "job.failed")])
-def test_an_end_is_told_by_post_and_on_the_bus_with_one_id(
+def test_an_end_is_announced_by_post_and_on_the_bus_with_one_id(
     deployment: Deployment,
     receiver: Receiver,
     on_the_bus: Callable[[], list[dict[str, Any]]],
@@ -51,13 +51,13 @@ def test_an_end_is_told_by_post_and_on_the_bus_with_one_id(
 ) -> None:
     job_id = deployment.create(source, notify_url=receiver.url)
 
-    def told() -> list[Notification] | None:
+    def arrived() -> list[Notification] | None:
         return [each for each in receiver.notifications if each.job_id == job_id] or None
 
     def put() -> list[dict[str, Any]] | None:
         return [each for each in on_the_bus() if each["detail"]["data"].get("job_id") == job_id] or None
 
-    [posted], [event] = eventually(told), eventually(put)
+    [posted], [event] = eventually(arrived), eventually(put)
     assert (posted.kind, event["detail-type"], event["source"]) == (kind, kind, "video-jobs")
     assert event["detail"] == {
         "id": posted.event_id,
@@ -66,10 +66,11 @@ def test_an_end_is_told_by_post_and_on_the_bus_with_one_id(
         "data": dict(posted.data),
     }
     _, shown = deployment.call("GET", f"/jobs/{job_id}")
-    assert dict(posted.data) | {"version": shown["version"]} == shown  # that it was told is a change, too
+    # that it was announced is a change, too
+    assert dict(posted.data) | {name: shown[name] for name in ("version", "updated_at")} == shown
 
 
-def test_a_batchs_end_and_its_jobs_are_told_and_what_was_refused_comes_again(
+def test_a_batchs_end_and_its_jobs_are_announced_and_what_was_refused_comes_again(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     urls = [f"https://media.example.com/{name}.jpg" for name in ("a", "b", "c")]
@@ -80,15 +81,11 @@ def test_a_batchs_end_and_its_jobs_are_told_and_what_was_refused_comes_again(
     )
     assert status == 201, batch
 
-    def told() -> list[Notification] | None:
-        ours = [
-            each
-            for each in receiver.notifications
-            if batch["batch_id"] in (each.data.get("batch_id"), each.data.get("batch"))
-        ]
+    def arrived() -> list[Notification] | None:
+        ours = [each for each in receiver.notifications if each.data.get("batch_id") == batch["batch_id"]]
         return ours if len(ours) == len(urls) + 1 else None
 
-    ends = eventually(told)
+    ends = eventually(arrived)
     assert sorted(each.kind for each in ends) == ["batch.ended", *["job.succeeded"] * len(urls)]
     [end] = [each for each in ends if each.kind == "batch.ended"]
     assert end.data["totals"]["succeeded"] == len(urls)
@@ -96,17 +93,17 @@ def test_a_batchs_end_and_its_jobs_are_told_and_what_was_refused_comes_again(
     assert receiver.rejected == 0
 
 
-def test_who_asks_for_it_is_told_of_checks(deployment: Deployment, receiver: Receiver) -> None:
-    wishes = {"notify_url": receiver.url, "notify_checks": True, "check_interval": 1}
+def test_who_asks_for_it_is_notified_of_polls(deployment: Deployment, receiver: Receiver) -> None:
+    wishes = {"notify_url": receiver.url, "notify_polls": True, "check_interval": 1}
     job_id = deployment.create("stuck-rendition.mp4", provider="apivideo", **wishes)  # it runs until it is canceled
 
-    def told(kind: str) -> list[Notification] | None:
+    def arrived(kind: str) -> list[Notification] | None:
         return [each for each in receiver.notifications if (each.job_id, each.kind) == (job_id, kind)] or None
 
-    first, *_ = eventually(partial(told, "job.checked"))
+    first, *_ = eventually(partial(arrived, "job.polled"))
     assert first.data["status"] == "running"
-    assert first.data["checked_step"] in [step["name"] for step in first.data["steps"]]
+    assert first.data["polled_step"] in [step["name"] for step in first.data["steps"]]
 
     deployment.call("DELETE", f"/jobs/{job_id}")
-    [end] = eventually(partial(told, "job.canceled"))
+    [end] = eventually(partial(arrived, "job.canceled"))
     assert end.data["status"] == "canceled"

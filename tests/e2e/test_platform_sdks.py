@@ -38,9 +38,9 @@ def url(file: str) -> str:
     return f"https://media.example.com/{file}"
 
 
-def ended(tasks: TaskClientWrapper, task_id: str | None, *, told: list[str] | None = None) -> Any:
+def ended(tasks: TaskClientWrapper, task_id: str | None, *, statuses: list[str] | None = None) -> Any:
     assert task_id
-    seen = told if told is not None else []
+    seen = statuses if statuses is not None else []
     return tasks.wait_for_done(task_id, sleep_interval=0.2, callback=lambda task: seen.append(str(task.status)))
 
 
@@ -54,15 +54,15 @@ def refused(ask: Callable[[], Any]) -> ApiError:
 def test_a_task_of_a_url_is_made_waited_for_listed_and_deleted(
     deployment: Deployment, tasks: TaskClientWrapper
 ) -> None:
-    index, told = "e2e-url", list[str]()
+    index, statuses = "e2e-url", list[str]()
     created = tasks.create(index_id=index, video_url=url("lecture.mp4"), enable_video_stream=True)
 
-    done = ended(tasks, created.id, told=told)
+    done = ended(tasks, created.id, statuses=statuses)
 
     assert (done.id, done.index_id, done.status) == (created.id, index, "ready")
     assert (done.system_metadata.filename, done.hls.status) == ("lecture.mp4", "COMPLETE")
-    assert told[-1] == "ready"
-    assert set(told) <= {"uploading", "validating", "pending", "queued", "indexing", "ready"}
+    assert statuses[-1] == "ready"
+    assert set(statuses) <= {"uploading", "validating", "pending", "queued", "indexing", "ready"}
     assert [task.id for task in tasks.list(index_id=index, status=["ready", "failed"])] == [created.id]
     kept = refused(lambda: tasks.delete(str(created.id)))
     assert (kept.status_code, kept.body["code"]) == (400, "task_cannot_be_deleted")
@@ -98,7 +98,7 @@ def test_failing_tasks_are_returned_with_their_reason_and_can_be_deleted(tasks: 
     assert list(tasks.list(index_id="e2e-failing")) == []
 
 
-def test_what_twelvelabs_refuses_of_a_file_is_told_at_once(tasks: TaskClientWrapper) -> None:
+def test_what_twelvelabs_refuses_of_a_file_is_answered_at_once(tasks: TaskClientWrapper) -> None:
     with pytest.raises(BadRequestError) as refusal:
         tasks.create(index_id=INDEX, video_file=("video_duration_too_short.mp4", b"video", "video/mp4"))
     assert refusal.value.body["code"] == "video_duration_too_short"
@@ -151,13 +151,13 @@ def test_errors_have_twelvelabs_shape_and_codes(
 
 
 def test_a_wrong_key_opens_nothing(deployment: Deployment, http: httpx.Client) -> None:
-    stranger = tasks_of(deployment, http, key="tlk_wrong")
+    other = tasks_of(deployment, http, key="tlk_wrong")
     for ask in (
-        lambda: stranger.create(index_id=INDEX, video_url=url("lecture.mp4")),
-        lambda: stranger.create(index_id=INDEX, video_file=("a.mp4", b"video", "video/mp4")),
-        lambda: stranger.retrieve("a"),
-        stranger.list,
-        lambda: stranger.delete("a"),
+        lambda: other.create(index_id=INDEX, video_url=url("lecture.mp4")),
+        lambda: other.create(index_id=INDEX, video_file=("a.mp4", b"video", "video/mp4")),
+        lambda: other.retrieve("a"),
+        other.list,
+        lambda: other.delete("a"),
     ):
         refusal = refused(ask)
         assert (refusal.status_code, refusal.body["code"]) == (401, "api_key_invalid")

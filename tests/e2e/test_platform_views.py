@@ -81,13 +81,13 @@ def test_api_videos_sdk_refreshes_its_tokens(client: AuthenticatedApiClient) -> 
         VideosApi(client).get_status("vi0000000000000000000000")
 
 
-def test_api_videos_sdk_is_told_in_api_videos_words_that_a_key_is_wrong(deployment: Deployment) -> None:
-    with sdk(deployment, "wrong-key") as stranger:
+def test_api_videos_sdk_reads_in_api_videos_words_that_a_key_is_wrong(deployment: Deployment) -> None:
+    with sdk(deployment, "wrong-key") as other:
         with pytest.raises(ApiException) as login:
-            stranger.connect()
-        stranger._access_token = "wrong-token"
+            other.connect()
+        other._access_token = "wrong-token"
         with pytest.raises(UnauthorizedException) as status:
-            VideosApi(stranger).get_status("vi0000000000000000000000")
+            VideosApi(other).get_status("vi0000000000000000000000")
 
     assert [json.loads(refused.value.body)["status"] for refused in (login, status)] == [400, 401]
     assert {json.loads(refused.value.body)["title"] for refused in (login, status)} == {
@@ -114,8 +114,8 @@ def test_a_videodb_video_is_shown_with_all_that_its_jobs_have_found_out(deployme
     assert (shown["spoken_words_indexed"], shown["complete"]) == (True, True)
 
 
-def test_an_unknown_videodb_video_is_a_problem_and_a_stranger_is_not_told(deployment: Deployment) -> None:
+def test_an_unknown_videodb_video_is_a_problem_and_nothing_without_a_key(deployment: Deployment) -> None:
     status, problem = deployment.call("GET", "/videodb/videos/m-unknown")
     assert (status, problem["code"]) == (404, "not_found")
 
-    assert deployment.call("GET", "/videodb/videos/m-unknown", **{"x-api-key": "wrong"})[0] == 403
+    assert deployment.call("GET", "/videodb/videos/m-unknown", **{"x-api-key": "wrong"})[0] == 401

@@ -4,7 +4,6 @@ Nothing here needs the stack, nor any time: the demo itself is what `make demo` 
 """
 
 import io
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,18 +16,13 @@ from botocore.exceptions import EndpointConnectionError
 from pydantic import TypeAdapter
 from rich.console import Console
 from video_jobs.api.views import EventView, JobSummary, JobView
-from video_jobs.faults import RefusedError
-from video_jobs.jobs import JobError, JobStatus, News, StepStatus
-from video_jobs.platforms.apivideo import encoding
-from video_jobs.platforms.apivideo import payloads as apivideo_payloads
-from video_jobs.platforms.apivideo import signature as apivideo_signature
-from video_jobs.platforms.apsaravideo import payloads as vod_payloads
-from video_jobs.platforms.apsaravideo import signature as vod_signature
-from video_jobs.platforms.apsaravideo import upload_by_url
+from video_jobs.callbacks.messages import Received
+from video_jobs.callbacks.payloads import payload_of
+from video_jobs.callbacks.registry import CALLBACKS
+from video_jobs.http import Request
+from video_jobs.jobs.model import Hint, JobError, JobStatus, StepStatus
 from video_jobs.platforms.requests import PROVIDERS, AnyJobRequest, PlatformJobRequest
-from video_jobs.platforms.twelvelabs import payloads as twelvelabs_payloads
-from video_jobs.platforms.twelvelabs import signature as twelvelabs_signature
-from video_jobs.platforms.twelvelabs import task
+from video_jobs.proof import Proof, RejectedError
 
 from local import aws
 from local.commands import StackError
@@ -36,24 +30,23 @@ from local.demo import __main__ as program
 from local.demo import demonstration, logs, unexpected, verdict
 from local.demo.elsewhere import Asked, Elsewhere
 from local.demo.evidence import Evidence
-from local.demo.following import RETRY, Following, Time, in_turns
+from local.demo.following import CHECK_SECONDS, RETRY, Following, Time, in_turns
 from local.demo.jobs_api import ApiError, JobsApi
-from local.demo.lines import QUIET_SECONDS, waiting
-from local.demo.lines import News as Lines
+from local.demo.lines import QUIET_SECONDS, Changes, waiting
 from local.demo.report import MOST_DIFFERENCES, NAME_COLUMNS, PROOF_COLUMNS, Report
 from local.demo.scenario import Kind, Provider, Scenario
 from local.demo.scenarios import PLATFORMS, SCENARIOS, platform_of
 from local.demo.screen import Screen, can_move
-from local.demo.unexpected import Letter
 from local.demo.terminal import Board, fitting
 from local.demo.twelvelabs import INDEX
+from local.demo.unexpected import Letter
 from local.demo.verdict import GOOD, Finding, Run, Seen, Verdict
 from local.platforms import apivideo, apsaravideo, twelvelabs, videodb
 from local.platforms.courier import Delivery
 from local.platforms.knobs import Knobs
 from local.platforms.simulated import SimulatedPlatforms
 from local.platforms.twelvelabs.behaviour import Step
-from local.receiver import Receiver, Notification
+from local.receiver import Notification, Receiver
 from local.samples import SAMPLE_SECRETS
 
 SIMULATED = {"videodb": videodb, "twelvelabs": twelvelabs, "apivideo": apivideo, "apsaravideo": apsaravideo}
@@ -91,7 +84,7 @@ def job_view(each: Scenario, *, more_attempts: int = 0, **changes: Any) -> JobVi
             "status": status,
             "attempt": more_attempts
             + each.attempts.get(name, int(status in (StepStatus.SUCCEEDED, StepStatus.FAILED))),
-            "checks": 0,
+            "polls": 0,
             "platform_job_id": f"{name}-1",
             "result": RESULTS.get(f"{each.provider}/{name}", {}) if status == StepStatus.SUCCEEDED else None,
             "error": ERROR if status == StepStatus.FAILED else None,
@@ -136,7 +129,7 @@ def event(via: str, body: str = "{}") -> EventView:
         callback="a/step",
         attempt=1,
         via=via,
-        outcome="recorded",
+        meaning="hint",
         body=body,
         headers={},
         received_at=NOON,
@@ -166,7 +159,7 @@ def sent_of(each: Scenario, *, status: int | None = 200) -> list[Delivery]:
 
 def archive_of(each: Scenario) -> list[EventView]:
     """Both callbacks once each, and what polling found."""
-    return [*(event("callback", body_of(each, number)) for number in (1, 2) if each.callbacks), event("check")]
+    return [*(event("callback", body_of(each, number)) for number in (1, 2) if each.callbacks), event("poll")]
 
 
 def end_of(each: Scenario, **changes: Any) -> Notification:
@@ -302,12 +295,12 @@ def test_a_slow_machines_history_is_good(each: Scenario) -> None:
     unanswered = [*sent_of(each, status=None), *sent_of(each, status=504)]
     later = end_of(each, moment="2026-01-01T13:00:00.000Z")
 
-    assert judged(run, seen(each, deliveries=unanswered, notifications=[later]), [event("check")]) == GOOD
+    assert judged(run, seen(each, deliveries=unanswered, notifications=[later]), [event("poll")]) == GOOD
 
 
 def test_what_a_poll_has_said_first_need_not_be_archived_as_a_callback() -> None:
     each = scenario("videodb/lecture.mp4")
-    polled = [event("check", body_of(each, number)) for number in (1, 2)]
+    polled = [event("poll", body_of(each, number)) for number in (1, 2)]
 
     assert judged(ended_run(each), seen(each), polled) == GOOD
 
@@ -319,7 +312,7 @@ def test_a_job_that_was_never_sent_is_missing() -> None:
     assert not run.over
 
 
-def test_a_job_that_did_not_end_is_not_finished_yet_and_tells_what_it_waits_for() -> None:
+def test_a_job_that_did_not_end_is_not_finished_yet_and_says_what_it_waits_for() -> None:
     each = scenario("apivideo/lecture.mp4")
 
     found = verdict.of_job(Run(scenario=each, job=open_view(each, attempt=2)))
@@ -328,7 +321,7 @@ def test_a_job_that_did_not_end_is_not_finished_yet_and_tells_what_it_waits_for(
     assert not found.is_settled
 
 
-def test_an_unexpected_failure_is_told_with_its_step_and_code() -> None:
+def test_an_unexpected_failure_is_named_with_its_step_and_code() -> None:
     run = Run(scenario=scenario("videodb/flaky.mp4"), job=job_view(scenario("videodb/private.mp4")))
 
     assert verdict.of_job(run).wrong == [
@@ -436,7 +429,7 @@ def replace_id(archived: EventView) -> EventView:
 def test_a_callback_of_a_silent_platform_is_wrong() -> None:
     each = scenario("videodb/silent.mp4")
 
-    assert judged(ended_run(each), seen(each), [event("callback"), event("check")]).wrong == [
+    assert judged(ended_run(each), seen(each), [event("callback"), event("poll")]).wrong == [
         "callbacks in its archive: 1, where 0 was expected"
     ]
 
@@ -501,10 +494,10 @@ def elsewhere() -> Iterator[Elsewhere]:
 
 
 class FakeQueues:
-    """Dead letters that are handed out once; each steps queue has as many as `left` says."""
+    """Dead letters that are handed out once; those of a worker are as many as `left` says."""
 
     def __init__(self, letters: Sequence[tuple[str, str | None]], *, left: int = 0) -> None:
-        self.outputs = {"DeliveriesDeadLettersQueue": "deliveries", "ApiVideoStepsDeadLettersQueue": "steps"}
+        self.outputs = {"InboxDeadLettersQueue": "inbox", "ApiVideoDeadLettersQueue": "looks"}
         self._letters: list[dict[str, str]] = []
         self._left = left
         for callback, job_id in letters:
@@ -514,15 +507,15 @@ class FakeQueues:
         return self
 
     def put(self, callback: str, job_id: str | None) -> None:
-        event = {"redelivery": {"job_id": job_id}}
-        self._letters.append({"Body": json.dumps({"callback": callback, "event": event})})
+        letter = Received(callback=callback, body=b"{", headers={}, received_at=0, proof=Proof(job_id=job_id))
+        self._letters.append({"Body": letter.written()})
 
     def receive_message(self, **_: Any) -> dict[str, Any]:
         letters, self._letters = self._letters[:10], self._letters[10:]
         return {"Messages": letters}
 
     def get_queue_attributes(self, *, QueueUrl: str, **_: Any) -> dict[str, Any]:  # noqa: N803 (boto3's name)
-        return {"Attributes": {"ApproximateNumberOfMessages": self._left if QueueUrl == "steps" else 99}}
+        return {"Attributes": {"ApproximateNumberOfMessages": self._left if QueueUrl == "looks" else 99}}
 
 
 class FakeArchive:
@@ -565,7 +558,7 @@ def test_an_unreadable_callback_that_comes_late_is_found(elsewhere: Elsewhere) -
     assert found.around(run).missing == ["no notification of its end has come"]
 
 
-def test_dead_letters_that_nobody_expects_are_told(elsewhere: Elsewhere) -> None:
+def test_dead_letters_that_nobody_expects_are_named(elsewhere: Elsewhere) -> None:
     found = evidence(FakeQueues([("apivideo/encoding_quality_completed", None), ("videodb/upload", "x")]), elsewhere)
 
     assert found.of_all([ended_run(each) for each in SCENARIOS]) == [
@@ -573,11 +566,11 @@ def test_dead_letters_that_nobody_expects_are_told(elsewhere: Elsewhere) -> None
     ]
 
 
-def test_messages_that_no_worker_could_handle_are_worth_a_remark_and_no_difference(elsewhere: Elsewhere) -> None:
+def test_messages_that_no_function_could_handle_are_worth_a_remark_and_no_difference(elsewhere: Elsewhere) -> None:
     found = evidence(FakeQueues([], left=2), elsewhere)
 
     assert found.of_all([]) == []
-    assert found.remarks() == ["2 messages that no worker could handle are in ApiVideoStepsDeadLettersQueue"]
+    assert found.remarks() == ["2 messages that no function could handle are in ApiVideoDeadLettersQueue"]
 
 
 def test_the_archive_is_asked_for_once_all_else_is_there(elsewhere: Elsewhere) -> None:
@@ -589,7 +582,7 @@ def test_the_archive_is_asked_for_once_all_else_is_there(elsewhere: Elsewhere) -
     assert found.of(ended_run(each)).missing == ["no notification of its end has come"]
     assert archive.asked == []
 
-    receiver._told["evt_1"] = end_of(each)
+    receiver._events["evt_1"] = end_of(each)
 
     assert found.of(ended_run(each)) == GOOD
     assert archive.asked == [each.key]
@@ -698,7 +691,8 @@ def test_every_job_is_sent_once_and_followed_to_its_end() -> None:
     assert [run.verdict for run in runs] == [GOOD] * len(runs)
     assert len(api.created) == len(SCENARIOS)
     assert {request["notify_url"] for request in api.created.values()} == {"http://127.0.0.1/notifications"}
-    assert {request["batch"] for request in api.created.values()} == {"demo"}
+    assert {request["label"] for request in api.created.values()} == {"demo"}
+    assert {request["check_interval"] for request in api.created.values()} == {CHECK_SECONDS}
 
 
 def test_a_job_is_asked_for_when_the_list_says_that_it_moved_and_one_more_each_time() -> None:
@@ -813,10 +807,10 @@ def test_a_job_that_is_gone_is_none_and_every_other_answer_ends_the_demo(monkeyp
         api.probe()
 
 
-# --- Strangers -----------------------------------------------------------------------------------------------------
+# --- Forgeries -----------------------------------------------------------------------------------------------------
 
 
-def test_a_callback_without_an_answer_is_told_without_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_callback_without_an_answer_is_named_without_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unexpected, "RETRY", False)
     url = f"http://127.0.0.1:{aws.free_port()}/callbacks/videodb/upload?token=secret"
 
@@ -827,53 +821,51 @@ def test_a_callback_without_an_answer_is_told_without_its_token(monkeypatch: pyt
     assert "NewConnectionError" in str(caught.value)
 
 
-@pytest.mark.parametrize("answer", [(200, "recorded"), (503, "unavailable")])
+@pytest.mark.parametrize("answer", [(200, "accepted"), (503, "unavailable")])
 def test_a_forged_callback_that_is_not_rejected_is_wrong(answer: unexpected.Answer) -> None:
-    good, bad = unexpected.forged("apivideo", [(401, "refused")] * 3), unexpected.forged("apivideo", [answer])
+    good, bad = unexpected.forged("apivideo", [(401, "rejected")] * 3), unexpected.forged("apivideo", [answer])
 
     assert good.verdict == GOOD
-    assert bad.verdict.wrong == [f"a forged callback was answered: {answer}, where (401, 'refused') was expected"]
+    assert bad.verdict.wrong == [f"a forged callback was answered: {answer}, where (401, 'rejected') was expected"]
 
 
 URL = "https://api.example.com/callbacks/signed"
-
-
-def proven(provider: Provider, letter: Letter) -> None:
-    """Raises RefusedError if the layer does not accept the letter's signature, with the local stack's secrets."""
-    secrets, header = SAMPLE_SECRETS[provider], letter.headers.get
-    keys, now, tolerance = list(secrets.values()), time.time(), 300
-    match provider:
-        case "twelvelabs":
-            twelvelabs_signature.check(header("tl-signature"), letter.body, keys=keys, now=now, tolerance=tolerance)
-        case "apivideo":
-            webhook, signature = header("x-api-video-webhookid"), header("x-api-video-signature")
-            apivideo_signature.check(webhook, signature, letter.body, secrets_of=secrets)
-        case "apsaravideo":
-            moment, signature = header("x-vod-timestamp"), header("x-vod-signature")
-            vod_signature.check(moment, signature, url=letter.url, keys=keys, now=now, tolerance=tolerance)
+SIGNED: Mapping[Provider, str] = {
+    "twelvelabs": "twelvelabs/index_task",
+    "apivideo": "apivideo/encoding_quality_completed",
+    "apsaravideo": "apsaravideo/upload_by_url_complete",
+}
 
 
 @pytest.mark.parametrize("provider", SIGNING)
-def test_every_forgery_is_one_in_a_way_of_its_own(provider: Provider) -> None:
+def test_every_forgery_is_one_in_a_way_of_its_own(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is accepted with the local stack's secrets."""
+    monkeypatch.setenv("APSARAVIDEO_CALLBACK_URL", URL)
+    monkeypatch.setenv("SIGNATURE_TOLERANCE_SECONDS", "300")
+    verify = CALLBACKS[SIGNED[provider]].verify
+    assert verify
     reasons = []
     for letter in unexpected.forgeries(provider, URL):
-        with pytest.raises(RefusedError) as refused:
-            proven(provider, letter)
-        reasons.append(f"{refused.value} {letter.body!r} {letter.headers}")
+        with pytest.raises(RejectedError) as rejected:
+            verify(request_of(letter), SAMPLE_SECRETS[provider])
+        reasons.append(f"{rejected.value} {letter.body!r} {letter.headers}")
 
     assert len(set(reasons)) == len(reasons) >= 3
 
 
-@pytest.mark.parametrize(
-    ("decide", "provider", "read"),
-    [
-        (task.decide, "twelvelabs", twelvelabs_payloads.Event.model_validate_json),
-        (encoding.decide, "apivideo", apivideo_payloads.Event.model_validate_json),
-        (upload_by_url.decide, "apsaravideo", vod_payloads.Event.model_validate_json),
-    ],
-)
-def test_what_is_forged_would_have_an_effect(decide: Any, provider: Provider, read: Any) -> None:
-    assert isinstance(decide(read(unexpected.FORGED[provider])), News)
+def request_of(letter: Letter) -> Request:
+    context = {"timeEpoch": int(time.time() * 1000)}
+    headers = dict(letter.headers)
+    return Request(
+        {"headers": headers, "body": letter.body.decode(), "isBase64Encoded": False, "requestContext": context}
+    )
+
+
+@pytest.mark.parametrize("provider", SIGNING)
+def test_what_is_forged_would_have_an_effect(provider: Provider) -> None:
+    callback = CALLBACKS[SIGNED[provider]]
+
+    assert isinstance(callback.decide(payload_of(callback, unexpected.FORGED[provider])), Hint)
 
 
 # --- Work begun elsewhere ------------------------------------------------------------------------------------------
@@ -994,7 +986,7 @@ def test_a_job_that_ended_otherwise_is_marked_at_once() -> None:
 def test_every_change_worth_a_line_is_told_once_and_the_end_with_what_it_proves() -> None:
     each = scenario("videodb/flaky.mp4")
     run = Run(scenario=each)
-    lines = Lines([run], [])
+    lines = Changes([run], [])
     again = open_view(each, step=StepStatus.QUEUED, error=ERROR)
     further = job_view(each, status=JobStatus.RUNNING, ended_at=None)
     further.steps[-1] = further.steps[-1].model_copy(update={"status": StepStatus.RUNNING})
@@ -1019,7 +1011,7 @@ def test_a_line_says_what_is_not_as_it_should_be() -> None:
     run.verdict = verdict.of_job(run)
     found = replace_verdict(adoptions()[2], Verdict(wrong=["adopted: False, where True was expected"]))
 
-    finding, job = Lines([run], [found])()
+    finding, job = Changes([run], [found])()
     assert finding == "✗ api.video, begun elsewhere: adopted: False, where True was expected"
     assert job.startswith("✗ VideoDB lecture: the job: failed, where succeeded was expected; its steps: ")
 
@@ -1061,7 +1053,7 @@ def report(
 ) -> Report:
     """`wrong`: the verdicts of scenarios; `forged`: that of TwelveLabs' forged callbacks."""
     runs = [Run(scenario=each, job=job_view(each), verdict=wrong.get(each.key, GOOD)) for each in SCENARIOS]
-    forgeries = [unexpected.forged(platform.provider, [(401, "refused")] * 4) for platform in PLATFORMS]
+    forgeries = [unexpected.forged(platform.provider, [(401, "rejected")] * 4) for platform in PLATFORMS]
     forgeries[1] = replace_verdict(forgeries[1], forged)
     return Report(
         runs=runs,

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 import boto3
 import pytest
 
-from local import running, target
+from local import running
 from local.commands import StackError
+from ops import target
 from tests.cloudformation import ROOT
 
 HERE = "http://127.0.0.1:4566"
@@ -23,12 +24,12 @@ UP = running.RunningStack(
     platforms={"twelvelabs": "http://127.0.0.1:2"},
 )
 RECIPES = re.findall(r"^\t(.+(?:\\\n.+)*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
-COMMANDS = [re.findall(r"-m (local\.\w+)", recipe)[0] for recipe in RECIPES if "$(STACK)" in recipe]
+COMMANDS = [re.findall(r"-m (ops\.\w+)", recipe)[0] for recipe in RECIPES if "$(STACK)" in recipe]
 ARGUMENTS = {
-    "local.watch": ["--batch", "b-1"],
-    "local.redrive": ["--queue", "Deliveries"],
-    "local.callback_url": ["--callback", "videodb/upload", "--job", "a"],
-    "local.webhooks": ["--platform", "apivideo"],
+    "ops.watch": ["--batch", "b-1"],
+    "ops.redrive": ["--queue", "Inbox"],
+    "ops.callback_url": ["--callback", "videodb/upload", "--job", "a"],
+    "ops.webhooks": ["--platform", "apivideo"],
 }
 
 
@@ -45,8 +46,8 @@ def killed() -> None:
     running.FILE.write_text(UP.model_dump_json())
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> str:
-    """What people were told; what may be piped on has nothing of it."""
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    """What people read; what may be piped on has nothing of it."""
     output = capsys.readouterr()
     assert output.out == ""
     return output.err
@@ -57,7 +58,7 @@ def test_the_local_stack_is_meant_while_it_is_up_and_the_other_one_is_named(caps
     found = target.find("")
 
     assert found.local == UP
-    assert told(capsys) == f"Asks the local stack ({HERE}). STACK=video-jobs means the one in AWS.\n"
+    assert said(capsys) == f"Asks the local stack ({HERE}). STACK=video-jobs means the one in AWS.\n"
     assert found.make_option == ""
 
 
@@ -66,7 +67,7 @@ def test_a_name_means_aws_although_the_local_stack_is_up(capsys: pytest.CaptureF
     found = target.find("video-jobs")
 
     assert found.local is None
-    assert told(capsys) == (
+    assert said(capsys) == (
         f"Asks the AWS stack video-jobs. Without STACK the local one is meant, which is up ({HERE}).\n"
     )
     assert found.make_option == " STACK=video-jobs"
@@ -74,10 +75,10 @@ def test_a_name_means_aws_although_the_local_stack_is_up(capsys: pytest.CaptureF
 
 def test_aws_is_meant_where_no_local_stack_is_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert target.find("").local is None
-    assert "Asks the AWS stack video-jobs, as no local one is up." in told(capsys)
+    assert "Asks the AWS stack video-jobs, as no local one is up." in said(capsys)
 
     assert target.find("another").local is None
-    assert told(capsys) == "Asks the AWS stack another.\n"
+    assert said(capsys) == "Asks the AWS stack another.\n"
 
 
 @pytest.mark.usefixtures("killed")
@@ -86,7 +87,7 @@ def test_after_a_killed_stack_nobody_asks_aws_by_mistake(capsys: pytest.CaptureF
         target.find("")
 
     assert target.find("video-jobs").local is None
-    assert told(capsys) == "Asks the AWS stack video-jobs.\n"
+    assert said(capsys) == "Asks the AWS stack video-jobs.\n"
 
 
 def test_the_makefiles_commands_with_a_stack_are_known() -> None:

@@ -1,4 +1,4 @@
-"""`make webhooks`: the platforms tell the stack, the stack has their secrets, and nobody else's settings are lost."""
+"""`make webhooks`: the platforms call the stack back, which has their secrets; no one else's settings are lost."""
 
 import hmac
 import json
@@ -18,12 +18,13 @@ from alibabacloud_vod20170321 import models  # type: ignore[import-untyped]
 from alibabacloud_vod20170321.client import Client  # type: ignore[import-untyped]
 from moto import mock_aws
 
-from local import aws, callback_url, redrive, running, template
+from local import aws, running, template
 from local.commands import StackError
 from local.platforms.apivideo import SimulatedApiVideo, Webhook
 from local.platforms.apsaravideo import SimulatedApsaraVideo
-from local.webhooks import apivideo, apsaravideo, deployment, twelvelabs
-from local.webhooks.__main__ import main
+from ops import callback_url, redrive
+from ops.webhooks import apivideo, apsaravideo, deployment, twelvelabs
+from ops.webhooks.__main__ import main
 from tests.cloudformation import TEMPLATE
 from tests.patches import change
 
@@ -179,9 +180,9 @@ def test_a_new_webhook_sends_here_and_its_secret_is_stored(
     [webhook] = apivideo.Account(platform.url, "a-good-key").webhooks()
     assert webhook.secret.startswith("sig_sec_")
     assert cloud.secret("ApiVideo") == {**KEY, webhook.id: webhook.secret}
-    told = capsys.readouterr().out
-    assert f"{webhook.id} is made" in told
-    assert webhook.secret not in told
+    said = capsys.readouterr().out
+    assert f"{webhook.id} is made" in said
+    assert webhook.secret not in said
 
 
 def test_what_the_webhook_sends_is_signed_with_what_was_stored(cloud: Cloud) -> None:
@@ -220,8 +221,8 @@ def test_nothing_is_made_twice(platform: SimulatedApiVideo, cloud: Cloud, capsys
     webhooks("apivideo", action="create")
 
     assert (methods(platform).count("POST"), cloud.secret("ApiVideo")) == (1, before)
-    assert "was there already" in (told := capsys.readouterr().out)
-    assert "its secret was stored already" in told
+    assert "was there already" in (said := capsys.readouterr().out)
+    assert "its secret was stored already" in said
 
 
 @pytest.mark.parametrize("stored", [{}, {"webhook_other": "sig_sec_other"}])
@@ -241,23 +242,23 @@ def test_a_secret_that_is_missing_or_wrong_is_stored_of_a_webhook_that_is_there(
 
 
 @pytest.mark.parametrize(
-    ("events", "told"),
+    ("events", "sent"),
     [
         ("all", apivideo.EVENTS),
         (f"{TRANSCRIPT}, {QUALITY}", (TRANSCRIPT, QUALITY)),
         (f"{TRANSCRIPT} {TRANSCRIPT}", (TRANSCRIPT,)),
     ],
 )
-def test_events_can_be_chosen(platform: SimulatedApiVideo, events: str, told: tuple[str, ...]) -> None:
+def test_events_can_be_chosen(platform: SimulatedApiVideo, events: str, sent: tuple[str, ...]) -> None:
     webhooks("apivideo", action="create", events=events)
-    assert at(platform) == {APIVIDEO_URL: told}
+    assert at(platform) == {APIVIDEO_URL: sent}
 
 
 def test_a_webhook_that_lacks_an_event_is_not_taken_for_what_was_asked(
     platform: SimulatedApiVideo, cloud: Cloud
 ) -> None:
     there = platform.register(APIVIDEO_URL, [QUALITY])
-    with pytest.raises(SystemExit, match=rf"(?s){there.id}.*not told {TRANSCRIPT}.*delete it first"):
+    with pytest.raises(SystemExit, match=rf"(?s){there.id}.*does not get {TRANSCRIPT}.*delete it first"):
         webhooks("apivideo", action="create", events=f"{QUALITY},{TRANSCRIPT}")
     assert cloud.secret("ApiVideo")[there.id] == there.secret
 
@@ -271,14 +272,14 @@ def test_the_list_has_every_page_and_no_secret(
 
     webhooks("apivideo")
 
-    told = capsys.readouterr().out
-    assert told.startswith(f"32 webhooks at {platform.url}")
-    assert f"* {stored.id}  {APIVIDEO_URL}\n    {QUALITY}; secret stored\n" in told
-    assert f"* {missing.id}  {APIVIDEO_URL}\n    {TRANSCRIPT}; secret NOT stored" in told
-    assert all(f"  {webhook.id}  {webhook.url}\n" in told for webhook in theirs)
-    assert "webhook_gone" in told
-    assert "sig_sec_" not in told
-    assert "None sends to" not in told
+    said = capsys.readouterr().out
+    assert said.startswith(f"32 webhooks at {platform.url}")
+    assert f"* {stored.id}  {APIVIDEO_URL}\n    {QUALITY}; secret stored\n" in said
+    assert f"* {missing.id}  {APIVIDEO_URL}\n    {TRANSCRIPT}; secret NOT stored" in said
+    assert all(f"  {webhook.id}  {webhook.url}\n" in said for webhook in theirs)
+    assert "webhook_gone" in said
+    assert "sig_sec_" not in said
+    assert "None sends to" not in said
 
 
 def test_an_account_without_a_webhook_of_ours_says_how_to_make_one(
@@ -301,8 +302,8 @@ def test_only_our_webhooks_are_deleted_and_only_their_secrets(
 
     assert list(at(platform)) == [THEIRS]
     assert cloud.secret("ApiVideo") == kept
-    told = capsys.readouterr().out
-    assert all(f"{webhook.id} is deleted" in told for webhook in ours)
+    said = capsys.readouterr().out
+    assert all(f"{webhook.id} is deleted" in said for webhook in ours)
 
     webhooks("apivideo", action="delete")
     assert capsys.readouterr().out == f"No webhook of this account sends to {APIVIDEO_URL}\n"
@@ -401,10 +402,10 @@ def test_the_callback_is_set_signed_with_a_new_key_that_was_stored(
         type="HTTP", url=APSARAVIDEO_URL, events=("UploadByURLComplete",), is_signed=True, mns_endpoint="", mns_queue=""
     )
     assert auth_key(vod) == stored["auth_key"]
-    told = capsys.readouterr().out
-    assert f"tells {APSARAVIDEO_URL}, which is the AWS stack video-jobs\n" in told
-    assert "A new auth_key is stored" in told
-    assert stored["auth_key"] not in told
+    said = capsys.readouterr().out
+    assert f"calls {APSARAVIDEO_URL}, which is the AWS stack video-jobs\n" in said
+    assert "A new auth_key is stored" in said
+    assert stored["auth_key"] not in said
 
 
 def test_a_new_key_has_all_that_vod_wants(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -425,14 +426,14 @@ def test_a_new_key_is_stored_before_vod_has_it(vod: SimulatedApsaraVideo, monkey
     def denied(*_: object) -> None:
         raise StackError("put_secret_value is not allowed")
 
-    monkeypatch.setattr("local.webhooks.secret.Secret.add", denied)
+    monkeypatch.setattr("ops.webhooks.secret.Secret.add", denied)
     with pytest.raises(SystemExit, match="not allowed"):
         webhooks("apsaravideo", action="set")
     assert current(vod).to == ""
 
 
 @pytest.mark.parametrize(
-    ("on", "events", "told"),
+    ("on", "events", "sent"),
     [
         ("FileUploadComplete,AIComplete", "", ("FileUploadComplete", "AIComplete", "UploadByURLComplete")),
         ("UploadByURLComplete,AIComplete", "", ("UploadByURLComplete", "AIComplete")),
@@ -443,12 +444,12 @@ def test_a_new_key_is_stored_before_vod_has_it(vod: SimulatedApsaraVideo, monkey
     ],
 )
 def test_the_events_that_were_on_stay_on_unless_others_are_named(
-    vod: SimulatedApsaraVideo, on: str, events: str, told: tuple[str, ...]
+    vod: SimulatedApsaraVideo, on: str, events: str, sent: tuple[str, ...]
 ) -> None:
     client = apsaravideo.Vod(vod.url, **ALIBABA)
     client.set(callback_type="HTTP", callback_url=APSARAVIDEO_URL, event_type_list=on)
     webhooks("apsaravideo", action="set", events=events)
-    assert current(vod).events == told
+    assert current(vod).events == sent
 
 
 @pytest.mark.parametrize("asked", [{}, {"mns": "vodcallback", "endpoint": MNS}])
@@ -466,7 +467,7 @@ def test_somebody_elses_callback_is_replaced_by_force_alone(
     webhooks("apsaravideo", action="set", force="1", **asked)
     assert current(vod).to == (f"the queue vodcallback at {MNS}" if asked else APSARAVIDEO_URL)
     assert current(vod).events == ("FileUploadComplete", "UploadByURLComplete")
-    assert f"No longer told: {THEIRS}" in capsys.readouterr().out
+    assert f"No longer called: {THEIRS}" in capsys.readouterr().out
 
 
 def test_the_callback_can_go_into_a_queue_and_back(vod: SimulatedApsaraVideo) -> None:
@@ -503,18 +504,18 @@ def test_a_url_that_is_too_long_is_not_set(vod: SimulatedApsaraVideo, cloud: Clo
 
 def test_what_vod_has_is_shown_without_its_key(vod: SimulatedApsaraVideo, capsys: pytest.CaptureFixture[str]) -> None:
     webhooks("apsaravideo")
-    assert f"has no message callback: ACTION=set has it tell {APSARAVIDEO_URL}" in capsys.readouterr().out
+    assert f"has no message callback: ACTION=set has it call {APSARAVIDEO_URL}" in capsys.readouterr().out
 
     apsaravideo.Vod(vod.url, **ALIBABA).set(
         callback_type="HTTP", callback_url=THEIRS, auth_switch="on", auth_key="Secret123", event_type_list="AIComplete"
     )
     webhooks("apsaravideo")
-    told = capsys.readouterr().out
-    assert f"tells {THEIRS}\n" in told
-    assert "signed  yes" in told
-    assert "events  AIComplete" in told
-    assert "UploadByURLComplete is off" in told
-    assert "Secret123" not in told
+    said = capsys.readouterr().out
+    assert f"calls {THEIRS}\n" in said
+    assert "signed  yes" in said
+    assert "events  AIComplete" in said
+    assert "UploadByURLComplete is off" in said
+    assert "Secret123" not in said
 
 
 def test_vods_own_words_are_told(vod: SimulatedApsaraVideo, cloud: Cloud) -> None:
@@ -545,10 +546,10 @@ def test_a_proxy_is_not_asked_for_what_is_on_this_machine(
 def test_twelvelabs_is_set_up_in_its_dashboard(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     cloud.deploy()
     webhooks("twelvelabs")
-    told = capsys.readouterr().out
-    assert twelvelabs.DASHBOARD in told
-    assert f"  {TWELVELABS_URL}\n" in told
-    assert "WEBHOOK_SECRET=whs_" in told
+    said = capsys.readouterr().out
+    assert twelvelabs.DASHBOARD in said
+    assert f"  {TWELVELABS_URL}\n" in said
+    assert "WEBHOOK_SECRET=whs_" in said
     assert cloud.secret("TwelveLabs") == KEY
 
 
@@ -566,8 +567,8 @@ def test_the_webhooks_secret_is_stored_and_the_earlier_one_still_holds(
         {**KEY, "webhook": "whs_2", "webhook_previous": "whs_1"},
         {**KEY, "webhook": "whs_2", "webhook_previous": "whs_1"},
     ]
-    assert "whs_1" not in (told := capsys.readouterr().out)
-    assert "was stored already" in told
+    assert "whs_1" not in (said := capsys.readouterr().out)
+    assert "was stored already" in said
 
 
 @pytest.mark.parametrize("secret", [" ", "whs 1", "whs_é"])

@@ -4,10 +4,11 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from video_jobs import tokens
+from video_jobs.callbacks import tokens
 
-from local import callback_url, deploy, running
+from local import deploy, running
 from local.commands import StackError
+from ops import callback_url
 from tests.stack import CALLBACK_KEY, Stack
 
 
@@ -25,7 +26,7 @@ def test_the_url_lets_its_owner_in_for_that_callback_of_that_job(stack: Stack) -
     assert query["job"] == ["my-job"]
     assert tokens.holds(query["token"][0], "videodb/index_scenes", "my-job", 1, keys=[CALLBACK_KEY])
     body = json.dumps({"success": True, "data": {"scene_index_id": "f4db35c5ce45a709"}})
-    assert stack.callback("videodb/index_scenes", body, query=parts.query)["outcome"] == "adopted"
+    assert stack.callback("videodb/index_scenes", body, query=parts.query)["outcome"] == "accepted"
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,13 @@ import pyte
 import pytest
 from rich.console import Console
 from video_jobs.api.views import BatchTotals, BatchView
-from video_jobs.batches import BatchStatus
+from video_jobs.jobs.batches import BatchStatus
 from wcwidth import wcswidth
 
-from local import deploy, running, watch
+from local import deploy, running
 from local.commands import StackError
-from local.watch import BatchApi, CannotAskError, Screen
+from ops import watch
+from ops.watch import BatchApi, CannotAskError, Screen
 from tests.cloudformation import ROOT
 from tests.patches import change
 from tests.stack import API_KEY, Stack
@@ -47,7 +48,7 @@ def view(
     **totals: int,
 ) -> BatchView:
     causes = causes or {}
-    counted = {"waiting": 0, "pending": 0, "running": 0, "succeeded": 0, "failed": sum(causes.values()), "canceled": 0}
+    counted = {"waiting": 0, "open": 0, "succeeded": 0, "failed": sum(causes.values()), "canceled": 0}
     counted |= totals
     total = sum(counted.values())
     return BatchView(
@@ -69,7 +70,7 @@ def view(
     )
 
 
-HALF = view(version=5, succeeded=2, running=2, rate=12.0)
+HALF = view(version=5, succeeded=2, open=2, rate=12.0)
 ALL_WELL = view(version=9, status=BatchStatus.ENDED, succeeded=4, rate=12.0)
 SOME_FAILED = view(
     version=9, status=BatchStatus.ENDED, succeeded=1200, causes={"download_failed": 1000, "timed_out": 7}, canceled=2
@@ -163,7 +164,7 @@ def test_the_exit_code_says_whether_all_has_succeeded(screen: Screen, end: Batch
 
 
 def test_it_asks_at_first_at_once_and_then_waits_for_changes(screen: Screen) -> None:
-    with serving(view(version=1, pending=4), HALF, HALF, ALL_WELL) as api:
+    with serving(view(version=1, open=4), HALF, HALF, ALL_WELL) as api:
         watch.watch(api.api(), BATCH_ID, screen)
     wait = str(watch.WAIT_SECONDS)
     assert api.questions() == [
@@ -177,7 +178,7 @@ def test_it_asks_at_first_at_once_and_then_waits_for_changes(screen: Screen) -> 
 
 
 def test_a_batch_that_changes_all_the_time_is_not_asked_for_all_the_time(screen: Screen, pauses: list[float]) -> None:
-    changes = [view(version=number, running=4) for number in range(1, 6)]
+    changes = [view(version=number, open=4) for number in range(1, 6)]
     with serving(*changes, ALL_WELL) as api:
         watch.watch(api.api(), BATCH_ID, screen)
     assert len(pauses) == len(changes)
@@ -224,9 +225,9 @@ def test_a_stack_that_nobody_finds_is_given_up_in_the_end(screen: Screen, pauses
     assert max(pauses) == watch.LONGEST_PAUSE_SECONDS
 
 
-def test_only_faults_in_a_row_count(screen: Screen) -> None:
-    faults: list[Scripted] = [(500, b"")] * (watch.PATIENCE - 1)
-    with serving(*faults, HALF, *faults, ALL_WELL) as api:
+def test_only_failures_in_a_row_count(screen: Screen) -> None:
+    failures: list[Scripted] = [(500, b"")] * (watch.PATIENCE - 1)
+    with serving(*failures, HALF, *failures, ALL_WELL) as api:
         assert watch.watch(api.api(), BATCH_ID, screen) == watch.ALL_WELL
 
 
@@ -241,7 +242,7 @@ def test_only_faults_in_a_row_count(screen: Screen) -> None:
         ((302, b""), "answered 302"),
     ],
 )
-def test_what_does_not_pass_is_told_once(screen: Screen, answer: Scripted, says: str, pauses: list[float]) -> None:
+def test_what_does_not_pass_is_named_once(screen: Screen, answer: Scripted, says: str, pauses: list[float]) -> None:
     with serving(answer) as api, pytest.raises(CannotAskError, match=says):
         watch.watch(api.api(), BATCH_ID, screen)
     assert len(api.asked) == 1
@@ -302,7 +303,7 @@ def test_where_nothing_moves_each_answer_is_a_line_and_the_end_says_why(
     screen: Screen, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving(
-        view(version=1, waiting=2209), view(version=2, succeeded=1104, running=1105, rate=60), SOME_FAILED
+        view(version=1, waiting=2209), view(version=2, succeeded=1104, open=1105, rate=60), SOME_FAILED
     ) as api:
         watch.watch(api.api(), BATCH_ID, screen)
     assert capsys.readouterr().out.splitlines() == [
@@ -328,7 +329,7 @@ def test_a_name_is_shown_and_not_obeyed(screen: Screen, capsys: pytest.CaptureFi
     [(0.001, "long left"), (0.02, "69 d left"), (0.5, "3 d left"), (60.0, "0:33:20 left"), (1e9, "0:00:00 left")],
 )
 def test_the_time_that_is_left_is_short_to_read(rate: float, left: str) -> None:
-    assert watch._left(view(running=2000, rate=rate)) == left
+    assert watch._left(view(open=2000, rate=rate)) == left
 
 
 def test_an_open_batch_whose_jobs_have_all_ended_is_open() -> None:
@@ -339,7 +340,7 @@ def test_an_open_batch_whose_jobs_have_all_ended_is_open() -> None:
 PROGRAM = """
 import signal
 import sys
-from local import watch
+from ops import watch
 url = sys.argv.pop()
 watch.PACE_SECONDS = watch.LINE_SECONDS = 0
 watch.find = lambda _name: watch.BatchApi(url, "k", "the stack")
@@ -414,7 +415,7 @@ def terminal(api: Api, *, columns: int = 90, **environment: str) -> Iterator[Ter
 
 
 def test_on_a_terminal_one_line_is_drawn_over_and_over() -> None:
-    changes = [view(version=n, succeeded=n, running=400 - n, rate=600) for n in range(1, 200)]
+    changes = [view(version=n, succeeded=n, open=400 - n, rate=600) for n in range(1, 200)]
     with serving(*changes, SOME_FAILED) as api, terminal(api) as shown:
         assert shown.end() == watch.SOME_NOT
         bar, *words = shown.picture
@@ -429,14 +430,14 @@ def test_on_a_terminal_one_line_is_drawn_over_and_over() -> None:
 
 
 def test_while_it_runs_the_line_says_how_many_how_fast_and_how_long() -> None:
-    running_on = view(version=2, succeeded=1000, running=1000, causes={"download_failed": 200}, rate=100)
+    running_on = view(version=2, succeeded=1000, open=1000, causes={"download_failed": 200}, rate=100)
     with serving(running_on, running_on) as api, terminal(api) as shown:
         [bar] = shown.until(lambda picture: bool(picture) and picture[0].endswith("left"))
         assert bar.endswith("1,200/2,200 200 failed 100/min 0:10:00 left")
 
 
 def test_where_there_is_little_room_the_numbers_stay_whole() -> None:
-    running_on = view(version=2, succeeded=4000, running=6000, causes={"download_failed": 100}, rate=500)
+    running_on = view(version=2, succeeded=4000, open=6000, causes={"download_failed": 100}, rate=500)
     with serving(running_on, running_on) as api, terminal(api, columns=40) as shown:
         assert shown.until(bool) == ["4,100/10,100 100 failed 0:12:00 left"]
 
@@ -446,7 +447,7 @@ def test_where_there_is_little_room_the_numbers_stay_whole() -> None:
     "name", ["autumn", "視頻" * 60, "e\u0301" * 100, "👩‍👩‍👧 family " * 12], ids=["short", "wide", "marks", "emoji"]
 )
 def test_the_line_is_one_line_whatever_the_name_and_the_width(name: str, columns: int) -> None:
-    named = [view(version=n, name=name, succeeded=n, running=20 - n, rate=60) for n in range(1, 12)]
+    named = [view(version=n, name=name, succeeded=n, open=20 - n, rate=60) for n in range(1, 12)]
     with serving(*named) as api, terminal(api, columns=columns) as shown:
         shown.until(lambda picture: any("11/20" in line for line in picture))
         assert len(shown.picture) == 1
@@ -478,7 +479,7 @@ def test_make_says_error_only_where_the_batch_could_not_be_watched(tmp_path: Pat
     )
 
     assert made.returncode == expected
-    assert made.stdout == "-m local.watch --batch b-1 --stack another\n"
+    assert made.stdout == "-m ops.watch --batch b-1 --stack another\n"
     assert ("Error" in made.stderr) == bool(expected)
 
 
