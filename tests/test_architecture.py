@@ -7,6 +7,7 @@ import importlib
 import re
 import tomllib
 from functools import cache
+from types import SimpleNamespace
 
 import grimp
 import pytest
@@ -27,7 +28,11 @@ OURS = {folder.name for folder in ROOT.iterdir() if folder.is_dir() and next(fol
 
 
 @pytest.mark.parametrize("contract", [contract["name"] for contract in LINTED["contracts"]])
-def test_dependencies_point_one_way(contract: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dependencies_point_one_way(
+    monkeypatch: pytest.MonkeyPatch, contract: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # import-linter would disable every logger that there is, for all tests after this one
+    monkeypatch.setattr(cli, "logging_config", SimpleNamespace(dictConfig=lambda _config: None))
     names = [each["name"] for each in LINTED["contracts"]]
     status = cli.lint_imports(
         config_filename=str(ROOT / "pyproject.toml"),
