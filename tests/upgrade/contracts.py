@@ -1,92 +1,215 @@
-"""The forms of what one function leaves for another, or one release for the next: messages and items."""
+"""The forms of what one function leaves for another, or one release for the next: messages and items.
+
+They are those of what functions write in a short life of a job and a batch, in memory, and of the models behind them.
+"""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from video_jobs import queues, versions
-from video_jobs.batches import Batch, Counts
-from video_jobs.jobs import Job
-from video_jobs.notices import Notice
-from video_jobs.queues import CheckMessage, SettleMessage, StartMessage, WorkMessage
-from video_jobs.store import archive, batches, media, table
-from video_jobs.store.archive import Event, Recorded
-from video_jobs.store.batches import Post, Work, WorkKind
+from video_jobs import versions
+from video_jobs.aws import clients, queues
+from video_jobs.callbacks.messages import Received
+from video_jobs.jobs import transitions
+from video_jobs.jobs.batches import Batch
+from video_jobs.jobs.messages import Look
+from video_jobs.jobs.model import Hint, Job, JobError, RetryPolicy, Step, StepFailed, StepRunning, Submitted
+from video_jobs.jobs.model import Request as JobRequest
+from video_jobs.notifications import events as notifications
+from video_jobs.notifications.events import Notification
+from video_jobs.proof import Proof
+from video_jobs.store import adoptions, batches, events, items, jobs, media, table
+from video_jobs.store.batches import Post
+from video_jobs.store.events import Event
 
-from tests.scripted import new_job
+from tests import stack as stacks
+from tests.scripted import CREATED_AT, fault, new_job
 
 type Contracts = Mapping[str, Mapping[str, Any]]
 """By "messages/<queue>/<name>" or "items/<kind>": {"version": ..., "form": ...}."""
 
 RECORD = "python -m tests.upgrade.record contracts"
-MESSAGES: Mapping[str, tuple[type[BaseModel], ...]] = {
-    "steps": (StartMessage, CheckMessage),
-    "batches": (WorkMessage, SettleMessage),
-    "notices": (Notice,),
+QUEUES = {
+    "InboxQueue": "inbox",
+    "VideoDbQueue": "look",
+    "BatchesQueue": "batches",
+    "BusNotifications": "notifications",
+    "UrlNotifications": "notifications",
 }
-MOMENT = "2026-11-01T00:00:00.000Z"
+MODELS: Mapping[str, tuple[type[BaseModel], ...]] = {"job": (Job, Step, JobError), "batch": (Batch,)}
+MODELS_OF_REQUESTS = (JobRequest, RetryPolicy)
 
 
 def current() -> dict[str, dict[str, Any]]:
     """The forms of this code. As JSON would give them back, so that they can be compared."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TABLE_NAME", "jobs")
-        patch.setenv("RETENTION_DAYS", "90")
-        found = dict(_messages()) | {
-            f"items/{kind}": {"version": versions.ITEMS[kind], "form": form} for kind, form in _items()
-        }
+
+        def environment(variables: dict[str, str]) -> None:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+
+        with stacks.deployed(environment) as stack:
+            _live(stack)
+            found = _messages(stack) | _items(stack)
     assert {name.split("/")[1] for name in found if name.startswith("messages/")} == set(versions.MESSAGES)
     assert {name.split("/")[1] for name in found if name.startswith("items/")} == set(versions.ITEMS)
     plain: dict[str, dict[str, Any]] = json.loads(json.dumps(found))
     return plain
 
 
-def _messages() -> Iterator[tuple[str, dict[str, Any]]]:
-    for queue, models in MESSAGES.items():
-        for model in models:
-            version = model.model_fields[versions.FIELD].default
-            yield f"messages/{queue}/{model.__name__}", {"version": version, "form": _schema(model)}
-    form = {"callback": "provider/callback", "event": "payload format 2.0", "event_gzip": "the same, gzip in base64"}
-    yield "messages/deliveries/delivery", {"version": queues.DELIVERY_VERSION, "form": form}
+# --- A life ----------------------------------------------------------------------------------------------------------
 
 
-def _items() -> Iterator[tuple[str, Any]]:
-    job = new_job(plan=["upload"], media_id="m-1", batch="batch-1")
-    yield "job", {"model": _schema(Job), "attributes": _attributes(table.job_item(job))}
-    event = Event(
-        callback="c/d", step="s", attempt=1, body="b", via="callback", headers={}, received_at=MOMENT, identity="i"
-    )
-    yield "event", _attributes(archive.event_item("1", event, Recorded.RECORDED))
-    yield "ref", _attributes(table.ref_item("1", "videodb", "upload", 1, "m-1"))
-    yield "link", _types(media.link_put(job)["Item"])
-    batch = Batch(batch_id="1", provider="p", template={}, closed=True, created_at=MOMENT, updated_at=MOMENT)
-    yield "batch", {"model": _schema(Batch), "attributes": _attributes(batches._batch_item(batch))}
-    # a count has an attribute for each kind of job, and each minute in which some ended
-    yield "count", {field.name: str(field.type) for field in fields(Counts)}
-    work = Work(
-        work_id="1", batch_id="1", kind=WorkKind.RETRY, first=0, last=1, sources=("s",), cause="c", begun_at=MOMENT
-    )
-    yield "work", _types(batches._work_put(work)["Put"]["Item"])
-    yield "post", _types(batches._post_put("1", Post(key="k", digest="d"))["Item"])
+def _live(stack: stacks.Stack) -> None:
+    """Have everything written that functions write, with every attribute."""
+    _job()
+    _batch()
+    for body in (b"{}", b"\xff"):
+        proof = Proof(job_id="job-1", attempt=1, signature="s")
+        callback = Received(callback="videodb/upload", body=body, headers={}, received_at=1, proof=proof)
+        clients.sqs().send_message(QueueUrl=stack.queue_urls["InboxQueue"], MessageBody=callback.written())
 
 
-def _attributes(item: Mapping[str, Any]) -> dict[str, str]:
-    return _types(table.to_wire(item))
+def _job() -> None:
+    refs = {"refs": ("m-1",), "adopted": True, "confirmed": False, "media_id": "m-1"}
+    request: dict[str, Any] = {
+        "label": "l",
+        "options": {"upload": {"name": "x" * 2000}},
+        "notify_url": "https://example.com/",
+    }
+    job = jobs.create(new_job(plan=["upload"], **request))
+    job = jobs.save(job, job.model_copy(update=refs)) or job
+    media.link(job, job.refs)
+    hint = Hint(ref="p", step="upload", part="status", word="w", good=True)
+    running = StepRunning(progress=0.5, platform_status="s", result={"text": "x" * 2000})
+    now = CREATED_AT
+    facts: list[Callable[[Job], Job | None]] = [
+        partial(transitions.claimed, name="upload", now=now, lease=0),
+        partial(transitions.backed_off, name="upload", attempt=1, error=fault(), now=now, wait=0, counts=False),
+        partial(transitions.claimed, name="upload", now=now, lease=0),
+        partial(
+            transitions.submitted,
+            name="upload",
+            attempt=2,
+            accepted=Submitted(platform_job_id="p"),
+            now=now,
+            poll_in=1,
+            deadline_in=9,
+        ),
+        lambda job: transitions.polled(job, "upload", job.steps["upload"], running, now=now, wake_in=1),
+        partial(transitions.hinted, hint=hint, now=now),
+        partial(transitions.step_ended, name="upload", attempt=2, end=StepFailed(error=fault()), now=now),
+        partial(transitions.announced, number=1, now=now),
+    ]
+    for fact in facts:
+        _saved("job-1", fact)
+    queues.send_looks([Look(provider="videodb", job_id="job-1", due_at=1)])
+    notifications.job_ended(_saved("job-1", partial(transitions.confirmed, now=now)))
+    for body in ("{}", "x" * 2000):
+        said: dict[str, Any] = {
+            "headers": {},
+            "received_at": now,
+            "job_id": "job-1",
+            "attempt": 1,
+            "identity": body,
+            "ref": "m-1",
+        }
+        events.archive(Event(callback="videodb/upload", via="callback", meaning="failed", body=body, **said))
+    jobs.delete(jobs.create(new_job("job-2", plan=["upload"])))
+    jobs.create(new_job("job-3", plan=["upload"]))
+    adoptions.is_allowed("s")
 
 
-def _types(item: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """An item's attributes, and the kind of value of each as DynamoDB has it."""
-    return {name: next(iter(value)) for name, value in sorted(item.items()) if name != versions.FIELD}
+def _batch() -> None:
+    times = {"created_at": CREATED_AT, "updated_at": CREATED_AT, "closed": False, "notify_url": "https://example.com/"}
+    template = {"provider": "videodb", "steps": ["upload"]}
+    batch = Batch(batch_id="b", name="n", provider="videodb", template=template, request_digest="d", **times)
+    batch, _ = batches.create(batch, ["https://example.com/1.mp4"])
+    work = batches.append("b", ["https://example.com/2.mp4"], close=True, post=Post(key="k", digest="d"))
+    batches.retry(batch.model_copy(update={"version": 1}), cause="c")
+    for message in ({"work_id": work[0]}, {"batch_id": "b"}):
+        queues.send_batch_message(message)
+    job = jobs.create(new_job("of-batch", plan=["upload"], batch_id="b", batch_index=0))
+    for fact in (
+        transitions.canceled,
+        partial(transitions.counted, number=1),
+        partial(transitions.announced, number=1),
+    ):
+        _saved(job.job_id, partial(fact, now=CREATED_AT))
+
+
+def _saved(job_id: str, fact: Callable[[Job], Job | None]) -> Job:
+    made = jobs.change(job_id, fact)
+    assert made is not None
+    assert made.changed
+    return made.after
+
+
+# --- Its forms -------------------------------------------------------------------------------------------------------
+
+
+def _messages(stack: stacks.Stack) -> dict[str, dict[str, Any]]:
+    forms: dict[str, Any] = {}
+    for queue, kind in QUEUES.items():
+        for body in stack.messages(queue):
+            message = json.loads(body)
+            assert message.pop(versions.FIELD) == versions.MESSAGES[kind]
+            name = f"messages/{kind}/{_name(kind, message)}"
+            forms[name] = {**forms.get(name, {}), **{field: _shape(value) for field, value in message.items()}}
+    forms["messages/notifications/notification"] = _schema(Notification)
+    return {name: {"version": versions.MESSAGES[name.split("/")[1]], "form": form} for name, form in forms.items()}
+
+
+def _name(kind: str, message: Mapping[str, Any]) -> str:
+    """What a message is; those about batches are told apart by what they name."""
+    names = {"inbox": "callback", "notifications": "notification", "look": "look"}
+    return names.get(kind) or next(iter(message)).removesuffix("_id")
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _shape(each) for name, each in value.items()}
+    return type(value).__name__
+
+
+def _items(stack: stacks.Stack) -> dict[str, dict[str, Any]]:
+    forms: dict[str, dict[str, str]] = {}
+    for item in _stored():
+        kind = versions.item_kind(item["pk"]["S"], item["sk"]["S"])
+        forms.setdefault(kind, {}).update(_attributes(item))
+    found: dict[str, dict[str, Any]] = {}
+    for kind, attributes in forms.items():
+        form: dict[str, Any] = {"attributes": dict(sorted(attributes.items()))}
+        for model in MODELS.get(kind, ()):
+            form[model.__name__] = _schema(model)
+        if kind == "request":
+            form |= {model.__name__: _schema(model) for model in MODELS_OF_REQUESTS}
+        if kind == "job":
+            form["names of a step's fields"] = dict(items._STEP_NAMES)
+        found[f"items/{kind}"] = {"version": versions.ITEMS[kind], "form": form}
+    return found
+
+
+def _stored() -> Iterable[dict[str, Any]]:
+    found: list[dict[str, Any]] = clients.dynamodb().scan(TableName=table.name())["Items"]
+    return found
+
+
+def _attributes(item: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """An item's attributes, and the kind of value of each as DynamoDB has it. What is counted has a name of its own."""
+    return {
+        f"{name.split('/')[0]}/…" if "/" in name else name: next(iter(value))
+        for name, value in item.items()
+        if name != versions.FIELD
+    }
 
 
 def _schema(model: type[BaseModel]) -> Any:
-    """A model's JSON schema, without what only explains it, and without the number itself."""
-    schema = model.model_json_schema()
-    schema["properties"].pop(versions.FIELD, None)
-    return _told_apart(schema)
+    """A model's JSON schema, without what only explains it."""
+    return _told_apart(model.model_json_schema())
 
 
 def _told_apart(part: Any) -> Any:
@@ -125,7 +248,7 @@ def _sentence(name: str, was: Mapping[str, Any] | None, is_now: Mapping[str, Any
     if is_now["version"] == was["version"]:
         return (
             f"{name} has another form, and still version {was['version']}. If code of the last release would go wrong "
-            "with it, raise its version (in video_jobs/versions.py, and in the message's class); if it can do without "
+            "with it, raise its version (in video_jobs/versions.py); if it can do without "
             f"what is new, leave the version. Then record the form: {RECORD}"
         )
     return f"{name} has version {is_now['version']} now, and {was['version']} is recorded. Record it: {RECORD}"

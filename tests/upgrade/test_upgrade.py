@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from video_jobs import __version__, versions
+from video_jobs.jobs.model import Job
 
 from tests.cloudformation import ROOT
 from tests.translation import Template, translated
@@ -455,10 +456,10 @@ def test_the_newest_version_of_a_queues_messages_is_the_one_that_its_readers_kno
     assert newest == dict(versions.MESSAGES)
 
 
-START = "messages/steps/StartMessage"
-STEPS = {
-    START: {"version": 1, "form": {"properties": {"job_id": {"type": "string"}}}},
-    "messages/steps/CheckMessage": {"version": 2, "form": {}},
+WORK = "messages/batches/work"
+RECORDED = {
+    WORK: {"version": 1, "form": {"work_id": "str"}},
+    "messages/batches/batch": {"version": 2, "form": {}},
     "items/job": {"version": 1, "form": {"pk": "S"}},
 }
 
@@ -467,64 +468,62 @@ STEPS = {
     ("changed", "sentence"),
     [
         pytest.param(
-            {START: {"version": 1, "form": {}}},
-            f"{START} has another form, and still version 1. If code of the last release would go wrong with it, raise "
+            {WORK: {"version": 1, "form": {}}},
+            f"{WORK} has another form, and still version 1. If code of the last release would go wrong with it, raise "
             "its version",
             id="another form",
         ),
         pytest.param(
-            {START: {"version": 2, "form": {}}}, f"{START} has version 2 now, and 1 is recorded. Record it", id="raised"
+            {WORK: {"version": 2, "form": {}}}, f"{WORK} has version 2 now, and 1 is recorded. Record it", id="raised"
         ),
         pytest.param(
-            {"messages/steps/CheckMessage": {"version": 1, "form": {}}},
-            "messages/steps/CheckMessage has version 1 after 2: numbers only grow",
+            {"messages/batches/batch": {"version": 1, "form": {}}},
+            "messages/batches/batch has version 1 after 2: numbers only grow",
             id="lowered",
         ),
         pytest.param({"items/job": None}, "items/job is gone, but what the last release has written", id="gone"),
         pytest.param({"items/new": {"version": 1, "form": {}}}, "items/new is new and not recorded", id="a new item"),
         pytest.param(
-            {"messages/steps/LookMessage": {"version": 2, "form": {}}},
-            "messages/steps/LookMessage is a new kind of message with version 2, which code of the last release takes "
+            {"messages/batches/other": {"version": 2, "form": {}}},
+            "messages/batches/other is a new kind of message with version 2, which code of the last release takes "
             "for one that it knows. Give it version 3.",
             id="a new kind of message",
         ),
         pytest.param(
-            {"messages/inbox/Callback": {"version": 1, "form": {}}},
-            "messages/inbox/Callback is new and not recorded",
+            {"messages/inbox/callback": {"version": 1, "form": {}}},
+            "messages/inbox/callback is new and not recorded",
             id="a new queue",
         ),
     ],
 )
 def test_a_form_that_is_not_the_recorded_one_is_named_with_what_to_do(changed: Any, sentence: str) -> None:
-    now = {name: form for name, form in (STEPS | changed).items() if form is not None}
+    now = {name: form for name, form in (RECORDED | changed).items() if form is not None}
 
-    found = contracts.breaches(STEPS, now)
+    found = contracts.breaches(RECORDED, now)
 
     assert [each for each in found if each.startswith(sentence)], found
 
 
 def test_recorded_forms_are_no_breach() -> None:
-    assert contracts.breaches(STEPS, copy.deepcopy(STEPS)) == []
+    assert contracts.breaches(RECORDED, copy.deepcopy(RECORDED)) == []
 
 
 def test_a_changed_field_is_a_changed_form_and_a_changed_explanation_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    from video_jobs.queues import CheckMessage, StartMessage
-
-    class Explained(StartMessage):
+    class Explained(Job):
         """In other words."""
 
-    class Longer(StartMessage):
+    class Longer(Job):
         since: str | None = None
 
-    def with_start(model: Any) -> list[str]:
-        model.__name__ = "StartMessage"
-        monkeypatch.setattr(contracts, "MESSAGES", {**contracts.MESSAGES, "steps": (model, CheckMessage)})
+    def with_job(model: Any) -> list[str]:
+        model.__name__ = "Job"
+        monkeypatch.setattr(contracts, "MODELS", {**contracts.MODELS, "job": (model, *contracts.MODELS["job"][1:])})
         return contracts.breaches(before, contracts.current())
 
     before = contracts.current()
-    assert with_start(Explained) == []
-    (sentence,) = with_start(Longer)
-    assert sentence.startswith(f"{START} has another form, and still version 1.")
+    assert with_job(Explained) == []
+    (sentence,) = with_job(Longer)
+    assert sentence.startswith("items/job has another form, and still version 1.")
 
 
 def test_the_command_that_records_says_what_it_can_do() -> None:
