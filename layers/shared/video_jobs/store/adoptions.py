@@ -13,14 +13,17 @@ _KEPT_SECONDS = 86400
 
 
 def is_allowed(signature: str | None) -> bool:
-    """Count one more adoption; False if there were too many. Without a signature a person has asked for it (replay)."""
+    """Count one more adoption; False if there were too many. Without a signature a person has asked for it (replay).
+
+    Raises NewerVersionError.
+    """
     if signature is None:
         return True
     request = {
         "TableName": table.name(),
         "Key": table.to_wire({"pk": f"SIGNATURE#{signature}", "sk": "SIGNATURE"}),
         "UpdateExpression": "SET expires_at = :expiry, #version = :known ADD adoptions :one",
-        "ConditionExpression": "attribute_not_exists(pk) OR adoptions < :most",
+        "ConditionExpression": "attribute_not_exists(pk) OR (adoptions < :most AND #version <= :known)",
         "ExpressionAttributeNames": {"#version": versions.FIELD},
         "ExpressionAttributeValues": table.to_wire(
             {
@@ -30,9 +33,11 @@ def is_allowed(signature: str | None) -> bool:
                 ":known": versions.ITEMS["signature"],
             }
         ),
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
     try:
         table.insisting(lambda: clients.dynamodb().update_item(**request))  # type: ignore[arg-type]
-    except clients.dynamodb().exceptions.ConditionalCheckFailedException:
+    except clients.dynamodb().exceptions.ConditionalCheckFailedException as error:
+        table.to_plain(error.response.get("Item", {}))  # type: ignore[arg-type]
         return False
     return True
