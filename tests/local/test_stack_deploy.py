@@ -143,7 +143,7 @@ def test_every_secret_that_is_filled_is_an_output_of_the_template() -> None:
 
 
 def test_every_function_is_found_by_its_folder() -> None:
-    folders = {str(app.parent.relative_to(ROOT / "functions")) for app in ROOT.glob("functions/*/*/app.py")}
+    folders = {str(app.parent.relative_to(ROOT / "functions")) for app in ROOT.glob("functions/**/app.py")}
 
     assert template.functions().keys() == folders
 

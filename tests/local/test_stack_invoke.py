@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from video_jobs import settings
+from video_jobs.aws import clients
 
 from local import build, invoke, running, serve, template
 from local.commands import StackError
@@ -52,6 +52,7 @@ def test_no_event_shows_all(events: Path) -> None:
 
 def test_the_function_is_the_one_in_the_events_folder() -> None:
     assert invoke.function_of("videodb/upload/video_success", {"videodb/upload": "VideoDbUpload"}) == "VideoDbUpload"
+    assert invoke.function_of("api/list_jobs", {"api": "JobsApi"}) == "JobsApi"
 
 
 def test_an_event_of_no_function_is_said_so() -> None:
@@ -97,26 +98,26 @@ def test_a_command_writes_what_sam_needs_of_every_function(tmp_path: Path) -> No
     assert set(written) == set(template.functions().values())
     assert written["Sweep"] == VARIABLES | {"AWS_ENDPOINT_URL": "http://172.17.0.1:4566"}
     signed_for = {name for name, variables in written.items() if variables["APSARAVIDEO_CALLBACK_URL"] != ""}
-    assert "ApsaraVideoMns" in signed_for  # its messages come from the queue, and are signed for the stack
+    assert "ApsaraVideoWorker" in signed_for
     assert "ApsaraVideoUploadByUrlComplete" not in signed_for  # its samples are signed for their own address
 
 
 @pytest.mark.usefixtures("up")
 def test_it_prints_the_lines_to_type(tmp_path: Path) -> None:
-    said = invoke.write_env("api/tasks/list", tmp_path / "env.json")
+    said = invoke.write_env("twelvelabs/api/list_tasks", tmp_path / "env.json")
 
     assert [line.strip() for line in said.splitlines() if line.startswith("  ")] == [
         "source .venv/bin/activate",
         "export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1"
         "    # in a shell for this alone",
-        "sam local invoke TasksApi -t .local/build/template.yaml -e events/api/tasks/list.json"
+        "sam local invoke TwelveLabsApi -t .local/build/template.yaml -e events/twelvelabs/api/list_tasks.json"
         " --env-vars .local/env.json",
     ]
 
 
 def test_without_a_stack_there_is_nothing_to_write(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="not up"):
-        invoke.write_env("api/tasks/list", tmp_path / "env.json")
+        invoke.write_env("twelvelabs/api/list_tasks", tmp_path / "env.json")
     assert not (tmp_path / "env.json").exists()
 
 
@@ -135,14 +136,14 @@ def test_where_docker_runs_in_a_virtual_machine_the_stack_is_found_by_its_name_f
 
 
 def test_the_stack_of_make_local_lets_the_samples_key_in(stack: Stack) -> None:
-    settings.secretsmanager().create_secret(Name="ApiKeys-1", SecretString='{"default": "own"}')
+    clients.secretsmanager().create_secret(Name="ApiKeys-1", SecretString='{"default": "own"}')
     made: Any = SimpleNamespace(
-        outputs={"ApiKeysSecret": "ApiKeys-1"}, client=lambda _service: settings.secretsmanager()
+        outputs={"ApiKeysSecret": "ApiKeys-1"}, client=lambda _service: clients.secretsmanager()
     )
 
     serve.accept_samples(made)
 
-    stored = json.loads(settings.secretsmanager().get_secret_value(SecretId="ApiKeys-1")["SecretString"])
+    stored = json.loads(clients.secretsmanager().get_secret_value(SecretId="ApiKeys-1")["SecretString"])
     assert stored == {"default": "own", "samples": SAMPLE_API_KEY}
 
 
@@ -154,7 +155,7 @@ def test_addresses_of_this_machine_lead_there_from_a_container() -> None:
         variables = invoke._as_seen_from_container(
             {
                 "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
-                "QUEUE_URL": "http://127.0.0.1:4566/000000000000/steps",
+                "QUEUE_URL": "http://127.0.0.1:4566/000000000000/looks",
                 "CALLBACK_BASE_URL": "http://127.0.0.1:4566/api",
                 "TABLE_NAME": "jobs",
             },
@@ -163,7 +164,7 @@ def test_addresses_of_this_machine_lead_there_from_a_container() -> None:
         )
 
         assert variables["AWS_ENDPOINT_URL"] != "http://127.0.0.1:4566"
-        assert variables["QUEUE_URL"] == f"{variables['AWS_ENDPOINT_URL']}/000000000000/steps"
+        assert variables["QUEUE_URL"] == f"{variables['AWS_ENDPOINT_URL']}/000000000000/looks"
         assert variables["CALLBACK_BASE_URL"] == "http://127.0.0.1:4566/api"
         assert variables["TABLE_NAME"] == "jobs"
 
