@@ -123,7 +123,8 @@ def _entries(index: str, key: str, value: str, *, limit: int, before: str | None
     condition = "#key = :value"
     if before and since:
         condition += " AND created BETWEEN :since AND :before"
+        limit += 1  # it may be that one
     elif before:
         condition += " AND created < :before"
-    answer = table.query(condition, values, index=index, names={"#key": key}, limit=limit + 1, newest_first=True)
+    answer = table.query(condition, values, index=index, names={"#key": key}, limit=limit, newest_first=True)
     return [found for item in answer["Items"] if (found := item["created"]["S"]) != before]
