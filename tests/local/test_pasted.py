@@ -1,4 +1,4 @@
-"""What people paste into their shell works: each line that `make local` prints, and each that README shows for the API.
+"""What people paste into their shell works: each line that `make local` prints, and each of the docs for the API.
 
 Bash runs the lines, curl asks the functions themselves, and between two requests a platform has had its time.
 """
@@ -13,9 +13,8 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from video_jobs.api import keys
-from video_jobs.batches import job_id
-from video_jobs.jobs import JobStatus
+from video_jobs.jobs.model import JobStatus
+from video_jobs.notifications.announce import announce
 
 from local import running, serve
 from tests import batch as scene
@@ -25,22 +24,19 @@ from tests.stack import API_KEY, Stack, handler
 
 SECONDS = 120
 """For what takes a second or two, on a machine that is busy."""
-FUNCTIONS = {"/jobs": "api/jobs", "/batches": "api/batches", "/videodb/": "api/media"}
+ROUTES = ("/jobs", "/batches", "/videodb/")
 README = (ROOT / "README.md").read_text()
+DOCS = {file.name: file.read_text() for file in sorted((ROOT / "docs").glob("*.md"))}
 MAKEFILE = (ROOT / "Makefile").read_text()
 AUTHORIZATION = '-H "x-api-key: $KEY"'
 SHELL_LINE = re.compile(r"(curl|make|export|\w+=\$\(|\w+\(\) \{)", re.MULTILINE)
 
 
-def section(first: str, last: str) -> str:
-    """README between two headings."""
-    return README.partition(f"\n## {first}\n")[2].partition(f"\n## {last}\n")[0]
-
-
 def shell_blocks(markdown: str) -> list[str]:
     """Indented blocks that are for a shell, and not code, events or YAML."""
     blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", markdown, re.MULTILINE)
-    return [text for text in map(dedent, blocks) if SHELL_LINE.match(re.sub(r"\A(#.*\n|\n)+", "", text))]
+    found = [text for text in map(dedent, blocks) if SHELL_LINE.match(re.sub(r"\A(#.*\n|\n)+", "", text))]
+    return [text.partition("\n\n{")[0] for text in found]  # without the answer
 
 
 @dataclass
@@ -105,18 +101,15 @@ def shell(stack: Stack, tmp_path: Path) -> Iterator[Shell]:
 
     def answering(function: Callable[[dict[str, Any], Any], Any]) -> bridge.Handler:
         def answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
-            if keys.owner(event["headers"]) is None:  # as the authorizer does
-                answered: dict[str, Any] = {"statusCode": 403, "body": '{"message": "Forbidden"}'}
-            else:
-                _time_passes(stack, event["requestContext"]["http"]["method"], event["rawPath"])
-                answered = function(event, context)
+            _time_passes(stack, event["requestContext"]["http"]["method"], event["rawPath"])
+            answered = function(event, context)
             asked = f"{event['requestContext']['http']['method']} {event['rawPath']}"
             shell.answers.append((asked, int(answered["statusCode"]), answered["body"]))
             return answered
 
         return answer
 
-    with bridge.serve({prefix: answering(handler(name)) for prefix, name in FUNCTIONS.items()}) as shell.url:
+    with bridge.serve(dict.fromkeys(ROUTES, answering(handler("api")))) as shell.url:
         yield shell
 
 
@@ -124,16 +117,22 @@ def _time_passes(stack: Stack, method: str, path: str) -> None:
     """By the time that somebody looks at events, or has something tried again, it has failed."""
     parts = path.strip("/").split("/")
     if parts[0] == "jobs" and parts[-1] == "events":
-        _fail(parts[1])
+        _fail(stack, parts[1])
     if parts[0] == "batches" and (method, parts[-1]) == ("POST", "retry"):
-        stack.work("BatchWork", handler("pipeline/batches"))
-        for index in range(scene.read(parts[1])[0].total):
-            _fail(job_id(parts[1], index))
+        stack.work("BatchesQueue", handler("pipeline/batches"))
+        batch, _ = scene.read(parts[1])
+        for found in scene.ids(batch, batch.total):
+            _fail(stack, found)
 
 
-def _fail(found: str) -> None:
+def _fail(stack: Stack, found: str) -> None:
+    """By a callback, which can be replayed."""
     if scene.job(found).status == JobStatus.PENDING:
-        scene.finish(found, scene.FAULT)
+        scene.begin(found)
+        said = stack.callback("videodb/upload", '{"success": false, "message": "Download failed."}', job=found)
+        assert said["outcome"] == "accepted"
+        stack.work("InboxQueue", handler("pipeline/inbox"))
+        announce(scene.job(found))
 
 
 def requests_in(script: str) -> int:
@@ -158,12 +157,17 @@ def assert_make_knows(called: list[str]) -> None:
             assert value, line
 
 
-# --- README ----------------------------------------------------------------------------------------------------------
+# --- The docs --------------------------------------------------------------------------------------------------------
 
-BLOCKS = shell_blocks(section("The API", "When something is stuck"))
+BLOCKS = [
+    block
+    for text in (DOCS["api.md"], DOCS["batches.md"], DOCS["notifications.md"], README)
+    for block in shell_blocks(text)
+    if "$API" in block or "API=" in block
+]
 
 
-def test_every_line_of_readme_for_the_api_can_be_pasted(shell: Shell) -> None:
+def test_every_line_of_the_docs_for_the_api_can_be_pasted(shell: Shell) -> None:
     script = "\n".join(BLOCKS)
 
     shell.run(script)
@@ -174,8 +178,8 @@ def test_every_line_of_readme_for_the_api_can_be_pasted(shell: Shell) -> None:
     assert_make_knows(shell.called)
 
 
-def test_every_curl_of_readme_is_among_them() -> None:
-    assert requests_in("\n".join(BLOCKS)) == len(re.findall(r"\bcurl (?=-)", README)) > 20
+def test_every_curl_of_the_docs_is_among_them() -> None:
+    assert requests_in("\n".join(BLOCKS)) == len(re.findall(r"\bcurl (?=-)", "\n".join([README, *DOCS.values()]))) > 20
 
 
 def test_nothing_to_paste_has_a_gap_to_fill() -> None:
@@ -186,7 +190,7 @@ def test_nothing_to_paste_has_a_gap_to_fill() -> None:
 
 @pytest.mark.parametrize("key", ["KEY='x-api-key: k'", "KEY="])
 def test_a_key_in_another_form_would_be_noticed(shell: Shell, key: str) -> None:
-    with pytest.raises(AssertionError, match="403"):
+    with pytest.raises(AssertionError, match="401"):
         shell.run(f"{key}; curl -sS {shell.url}/jobs {AUTHORIZATION}")
 
 
@@ -196,8 +200,9 @@ def test_there_is_one_form_for_the_key_everywhere() -> None:
         assert not re.search(r"\bKEY=['\"]", script)
 
 
-def test_make_in_readme_names_targets_and_variables_that_there_are() -> None:
-    lines = re.findall(r"^    (?:\w+=\S+ )?make ([a-z][^#\n]*)", README, re.MULTILINE)
+def test_make_in_the_docs_names_targets_and_variables_that_there_are() -> None:
+    text = "\n".join([README, *DOCS.values(), (ROOT / "CONTRIBUTING.md").read_text()])
+    lines = re.findall(r"^    (?:\w+=\S+ )?make ([a-z][^#\n]*)", text, re.MULTILINE)
 
     assert len(lines) > 10
     assert_make_knows([re.sub(r"<[^>]+>", "x", line).replace("[", "").replace("]", "") for line in lines])
@@ -230,7 +235,7 @@ def test_every_line_that_make_local_prints_can_be_pasted(shell: Shell, monkeypat
     assert_make_knows(shell.called)
 
 
-def test_readmes_lines_go_on_where_those_of_make_local_end(shell: Shell) -> None:
+def test_the_docs_lines_go_on_where_those_of_make_local_end(shell: Shell) -> None:
     """As it says: what comes from AWS is not pasted then."""
     script = printed(shell.url).replace("wait=20", "wait=0") + "\n".join(BLOCKS[1:])
 
