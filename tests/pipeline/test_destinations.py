@@ -1,4 +1,4 @@
-"""Where notifications may go, and that they go nowhere else: however an address is written, and whenever a name changes."""
+"""Where notifications may go, and that they go nowhere else: however an address is written, or a name changes."""
 
 import socket
 from collections.abc import Sequence

@@ -13,12 +13,12 @@ from video_jobs.callbacks.messages import Received
 from video_jobs.jobs import transitions
 from video_jobs.notifications.announce import announce
 from video_jobs.proof import Proof
-from video_jobs.store import adoptions, batches, due, events, jobs, table
+from video_jobs.store import adoptions, batches, due, events, jobs, media, table
 from video_jobs.store.events import Event
 from video_jobs.versions import NewerVersionError
 
 from tests.api.calls import call
-from tests.batch import BATCH, new_batch, put, read, sources
+from tests.batch import BATCH, FAULT, finish, new_batch, put, read, sources
 from tests.jobs.facts import FAILURE as FAILED
 from tests.jobs.facts import canceled, claimed, ended, one_step
 from tests.scripted import CREATED_AT, ScriptedPlatform, ScriptedStep, new_job
@@ -266,6 +266,20 @@ def test_work_on_a_batch_waits_for_newer_code(
     assert stack.items() == before
 
 
+def test_a_retry_of_a_batch_waits_for_a_newer_job_of_it(stack: Stack) -> None:
+    first, second = put(2)
+    for job_id in (first, second):
+        finish(job_id, FAULT)
+    work = batches.retry(read()[0], cause=None)
+    assert work is not None
+    made_newer(stack, f"JOB#{first}", "JOB")
+    before = stack.items()
+
+    assert deliver(stack, "BatchesQueue", handler("pipeline/batches"), json.dumps({"work_id": work}))
+
+    assert stack.items() == before
+
+
 def test_the_end_of_a_newer_batch_waits(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
     batches.create(new_batch(), [])
     made_newer(stack, "BATCH#", "BATCH")
@@ -342,6 +356,16 @@ def test_twelvelabs_sdk_is_told_in_its_own_shape(stack: Stack, method: str) -> N
     answer = call(method, "/twelvelabs/tasks/job-1")
 
     assert (answer.status, answer.json["code"]) == (503, "service_unavailable")
+
+
+def test_api_videos_sdk_is_told_in_its_own_shape(stack: Stack) -> None:
+    made = jobs.create(new_job("job-1", provider="apivideo", plan=["upload"], media_id="vi-1"))
+    media.link(made, made.refs)
+    made_newer(stack, "JOB#", "JOB")
+
+    answer = call("GET", "/apivideo/videos/vi-1/status")
+
+    assert (answer.status, answer.json["title"]) == (503, "Server error")
 
 
 def test_a_job_that_ends_badly_while_its_event_is_newer_waits_too(stack: Stack) -> None:
