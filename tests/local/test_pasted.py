@@ -102,7 +102,7 @@ def shell(stack: Stack, tmp_path: Path) -> Iterator[Shell]:
     def answering(function: Callable[[dict[str, Any], Any], Any]) -> bridge.Handler:
         def answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
             _time_passes(stack, event["requestContext"]["http"]["method"], event["rawPath"])
-            answered = function(event, context)
+            answered: dict[str, Any] = function(event, context)
             asked = f"{event['requestContext']['http']['method']} {event['rawPath']}"
             shell.answers.append((asked, int(answered["statusCode"]), answered["body"]))
             return answered
