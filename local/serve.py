@@ -88,6 +88,7 @@ The stack is up. Ctrl-C ends it.
 {platforms}
 
 The source's file name decides what a simulated platform does with it (private.mp4, twice.mp4): `make platforms`.
+A platform that is silent (silent.mp4) is first polled after a minute; a job's "check_interval": 1 makes it a second.
 
 {TO_PASTE}
 
