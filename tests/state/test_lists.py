@@ -60,11 +60,11 @@ def every_page(page: List, *, limit: int) -> list[str]:
 videodb = partial(lists.of_providers, ["videodb"])
 
 
-@pytest.mark.every_engine
 def a_batch(batch_id: str) -> Batch:
     return Batch(batch_id=batch_id, provider="videodb", template={}, closed=True, created_at=MADE, updated_at=MADE)
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("limit", [3, 100])
 def test_every_job_is_listed_once_the_newest_first_whatever_the_size_of_a_page(limit: int) -> None:
     ids = [put(number) for number in range(12)]  # in all index partitions
