@@ -244,7 +244,7 @@ def test_the_defaults_change_nothing() -> None:
     functions = of_type("AWS::Lambda::Function").values()
     assert not [each for each in functions if "ReservedConcurrentExecutions" in each]
     assert {each["TracingConfig"]["Mode"] for each in functions} == {"PassThrough"}  # as Lambda does by itself
-    assert {each["MemorySize"] for each in functions} == {"1024", 1024, 256}
+    assert {each["MemorySize"] for each in functions} == {"1024", 1024, 512, 256}
     assert "DeletionProtectionEnabled" not in of_type("AWS::DynamoDB::Table")["Jobs"]
     kinds = {resource["Type"] for resource in resources().values()}
     assert not kinds & {"AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::ApiMapping", "AWS::SNS::Subscription"}
