@@ -540,8 +540,8 @@ def test_the_log_says_whose_it_was_and_what_became_of_it_and_not_what_it_said(
     send(stack, sample, proven(sample, said=said + b" " * LARGEST_BODY))
 
     written = log()
-    logged = [line for line in lines(written) if "level" in line]
-    assert [line["message"] for line in logged] == ["unavailable", "unreadable", "too_large"]  # what went well is counted
+    logged = [line for line in lines(written) if "level" in line]  # what went well is counted
+    assert [line["message"] for line in logged] == ["unavailable", "unreadable", "too_large"]
     assert {(line["provider"], line["callback"]) for line in logged} == {(provider_of(sample), callback_of(sample))}
     whose = {(line.get("job_id"), line.get("attempt")) for line in logged}
     assert whose == {(None, None) if is_signed(sample) else ("job-1", 1)}

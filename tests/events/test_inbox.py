@@ -218,7 +218,7 @@ def test_a_callback_costs_three_write_units_at_most_and_no_index_moves(
     written = [item for item in stack.items() if before.get((item["pk"], item["sk"])) != item]
     assert sum(map(write_units, written)) <= 3
     was, now = (before["JOB#job-1", "JOB"], next(item for item in written if item["sk"] == "JOB"))
-    indexes = ("shard", "created", "by_status", "by_group", "due_at")
+    indexes = ("shard", "created", "by_status", "by_label", "due_at")
     assert {name: now.get(name) for name in indexes} == {name: was.get(name) for name in indexes}
 
 
