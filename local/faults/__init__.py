@@ -1,1 +1,1 @@
-"""Every fault that AWS, a platform or a worker's end can bring to a job, in memory, on a virtual clock (`make faults`)."""
+"""Whatever AWS, platforms and people can do to a job, in memory and on a virtual clock (`make faults`)."""

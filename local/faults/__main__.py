@@ -15,6 +15,7 @@ from local.faults import functions, happenings, runs, table
 from local.faults.happenings import Happening
 from local.faults.runs import Result
 from local.faults.scenarios import SCENARIOS
+from local.faults.world import World
 
 AT_ONCE = 25
 """Runs in one piece of work for a process."""
@@ -111,18 +112,18 @@ def _repeat(name: str, happening: Happening) -> int:
     print(f"\n{result.what}")
     for job_id, ended in found.jobs.items():
         print(f"  job {job_id}: {ended} {dict(ended.steps)}")
-    print(
-        f"  announced: {dict(found.ends)}\n  submitted: {dict(found.submissions)}\n  API: {world.answers}\n  notes: {found.notes}"
-    )
+    print(f"  announced: {dict(found.ends)}\n  submitted: {dict(found.submissions)}")
+    print(f"  people were answered: {world.answers}\n  notes: {found.notes}")
     for broken, said in result.broken.items():
         print(f"  {broken}: {'; '.join(said)}")
     return 1 if result.broken else 0
 
 
-def _calls(world: runs.World) -> Iterator[str]:
+def _calls(world: World) -> Iterator[str]:
     for point in world.points:
         fault = world.faults.get(point.number)
-        yield f"{point.number:5} {point.at / 1000:10.3f} s  {point.actor:32} {point.name}{f'   <== {fault}' if fault else ''}"
+        wrong = f"   <== {fault}" if fault else ""
+        yield f"{point.number:5} {point.at / 1000:10.3f} s  {point.actor:32} {point.name}{wrong}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """AWS's services as the layer's clients show them: each call is a point at which something may go wrong."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -63,41 +64,45 @@ class Aws:
     ) -> dict[str, Any]:
         """Make a call, as well as it goes."""
         fault = self.making(Kind.AWS, name, writes=writes, conditional=overtake is not None)
-        operation = name.split()[0].partition(".")[2]
         match fault:
             case None:
                 return effect()
             case Fault.CRASH_BEFORE:
                 raise Crashed
-            case Fault.CRASH_AFTER:
-                _tried(effect)
-                raise Crashed
-            case Fault.ANSWER_LOST:
-                _tried(effect)
-                self.clock.wait(TIMEOUT_SECONDS)
-                raise ReadTimeoutError(endpoint_url=f"https://{name.split('.')[0]}.amazonaws.com/")
             case Fault.SENT_TWICE:
                 _tried(effect)
                 return effect()
-            case Fault.CONFLICT if operation == "TransactWriteItems":
-                raise canceled([{"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}])
-            case Fault.CONFLICT:
-                raise _error("TransactionConflictException", 400, operation)
             case Fault.OVERTAKEN if overtake is not None:
                 overtake()
                 return effect()
+            case Fault.CRASH_AFTER | Fault.ANSWER_LOST:
+                _tried(effect)
+        raise self._error(name, fault)
+
+    def _error(self, name: str, fault: Fault) -> BaseException:
+        """What the caller of a call sees that has gone wrong."""
+        service, _, operation = name.split()[0].partition(".")
+        match fault:
+            case Fault.CRASH_AFTER:
+                return Crashed()
+            case Fault.ANSWER_LOST:
+                self.clock.wait(TIMEOUT_SECONDS)
+                return ReadTimeoutError(endpoint_url=f"https://{service}.amazonaws.com/")
+            case Fault.CONFLICT if operation == "TransactWriteItems":
+                reason = {"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}
+                return canceled([reason, *({"Code": "None"} for _ in range(name.count("+")))])
+            case Fault.CONFLICT:
+                return _error("TransactionConflictException", 400, operation)
             case Fault.UNAVAILABLE:
-                raise _error("ServiceUnavailable", 503, operation)
+                return _error("ServiceUnavailable", 503, operation)
             case _:
-                raise _error("ThrottlingException", 400, operation)
+                return _error("ThrottlingException", 400, operation)
 
 
 def _tried(effect: Callable[[], dict[str, Any]]) -> None:
     """What was refused was made all the same: only its answer does not arrive."""
-    try:
+    with suppress(ClientError):
         effect()
-    except ClientError:
-        pass
 
 
 def _error(code: str, status: int, operation: str) -> ClientError:

@@ -1,4 +1,4 @@
-"""What template.yaml deploys, as far as a run needs it: functions with their environments, queues, the table's indexes."""
+"""What template.yaml deploys, as far as a run needs it: functions, queues, the table's indexes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,8 @@ AWS_OWN = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": REGION,
-    "POWERTOOLS_METRICS_DISABLED": "true",
+    "POWERTOOLS_SERVICE_NAME": "video-jobs",
+    "POWERTOOLS_METRICS_NAMESPACE": "VideoJobs",
 }
 
 
@@ -121,10 +122,7 @@ def deployment() -> Deployment:
         functions[folder] = Function(
             folder=folder,
             timeout=properties.get("Timeout", everywhere["Timeout"]),
-            environment={
-                **AWS_OWN,
-                **{name: _resolved(name, value, resources, parameters) for name, value in variables.items()},
-            },
+            environment={name: _resolved(name, value, resources, parameters) for name, value in variables.items()},
         )
         for event in properties.get("Events", {}).values():
             said = event["Properties"]
@@ -152,7 +150,7 @@ def deployment() -> Deployment:
 def _is_secret(value: Any, resources: Mapping[str, Any]) -> bool:
     if not isinstance(value, _Tagged):
         return False
-    return bool(resources.get(value.value, {}).get("Type") == "AWS::SecretsManager::Secret")
+    return bool(resources.get(value.value or "", {}).get("Type") == "AWS::SecretsManager::Secret")
 
 
 def _resolved(name: str, value: Any, resources: Mapping[str, Any], parameters: Mapping[str, str]) -> str:

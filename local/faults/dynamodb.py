@@ -1,7 +1,6 @@
 """A table in memory, as DynamoDB keeps it: conditions, transactions and sparse indexes, as far as the layer asks."""
 
 import bisect
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,15 +33,16 @@ class Exceptions:
 
 
 def invalid(message: str, operation: str) -> ClientError:
-    return ClientError(
-        {"Error": {"Code": "ValidationException", "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 400}},
-        operation,
-    )
+    answer: Any = {
+        "Error": {"Code": "ValidationException", "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+    }
+    return ClientError(answer, operation)
 
 
 @dataclass
 class Table:
-    """Items by their key, and what indexes say of them."""
+    """Items by their key, and what indexes say of them. Values in it are never changed, only replaced."""
 
     name: str
     indexes: Mapping[str, Key]
@@ -55,7 +55,7 @@ class Table:
     def get(self, request: Mapping[str, Any]) -> dict[str, Any]:
         _known(request, "TableName", "Key", "ConsistentRead")
         found = self.items.get(_key(request["Key"]))
-        return {"Item": copy.deepcopy(found)} if found is not None else {}
+        return {"Item": dict(found)} if found is not None else {}
 
     def batch_get(self, request: Mapping[str, Any]) -> dict[str, Any]:
         _known(request, "RequestItems")
@@ -64,7 +64,7 @@ class Table:
         keys = [_key(key) for key in asked["Keys"]]
         if len(set(keys)) != len(keys) or not 1 <= len(keys) <= MOST_ACTIONS:
             raise invalid("Provided list of item keys contains duplicates, or too many", "BatchGetItem")
-        found = [copy.deepcopy(self.items[key]) for key in keys if key in self.items]
+        found = [dict(self.items[key]) for key in keys if key in self.items]
         return {"Responses": {self.name: found}, "UnprocessedKeys": {}}
 
     def put(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,11 +139,11 @@ class Table:
         _all_used(scope, operation)
         if holds:
             return
-        shown = found is not None and request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+        shown = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
         answer: Any = {
             "Error": {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"},
             "ResponseMetadata": {"HTTPStatusCode": 400},
-            **({"Item": copy.deepcopy(found)} if shown else {}),
+            **({"Item": dict(found)} if shown and found is not None else {}),
         }
         raise ConditionalCheckFailedException(answer, operation)
 
@@ -162,7 +162,7 @@ class Table:
         key = _key({name: item[name] for name in ("pk", "sk")})
         if key not in self.items:
             bisect.insort(self._partitions.setdefault(key[0], []), key[1])
-        self.items[key] = copy.deepcopy(dict(item))
+        self.items[key] = dict(item)
 
     def _drop(self, key: Key) -> None:
         if self.items.pop(key, None) is not None:
@@ -183,7 +183,7 @@ class Table:
         hashed, ranged = self.indexes[index] if index else ("pk", "sk")
         scope = _scope(request)
         holds = expressions.condition(request["KeyConditionExpression"])
-        candidates = self._of_index(hashed, ranged) if index else self._of_partition(request, scope)
+        candidates = self._of_index(hashed, ranged) if index else self._of_partition(scope)
         found = [item for item in candidates if holds(item, scope)]
         if not found:
             holds({}, scope)  # for the sake of its names
@@ -195,7 +195,7 @@ class Table:
     def _of_index(self, hashed: str, ranged: str) -> list[Item]:
         return [item for item in self.items.values() if hashed in item and ranged in item]
 
-    def _of_partition(self, request: Mapping[str, Any], scope: Scope) -> list[Item]:
+    def _of_partition(self, scope: Scope) -> list[Item]:
         values = [value["S"] for value in scope.values.values() if "S" in value]
         partitions = [value for value in values if value in self._partitions]
         return [self.items[pk, sk] for pk in partitions for sk in self._partitions[pk]]
@@ -211,7 +211,7 @@ class Table:
         names = {"pk", "sk", *keys}
         if request.get("IndexName"):
             shown = [{name: item[name] for name in item if name in names} for item in shown]
-        answer: dict[str, Any] = {"Items": copy.deepcopy(shown), "Count": len(shown)}
+        answer: dict[str, Any] = {"Items": [dict(item) for item in shown], "Count": len(shown)}
         if len(order) >= limit and shown and "Limit" in request:
             answer["LastEvaluatedKey"] = {name: value for name, value in order[limit - 1][3].items() if name in names}
         return answer

@@ -56,7 +56,7 @@ def excused(scenario: Scenario, world: World, expected: Expected, happening: Hap
 
 
 def _nobody_knows(world: World, happening: Happening) -> bool:
-    """Whether a platform may have accepted what nobody could store: its answer was lost, or the worker stopped before."""
+    """Whether a platform may have accepted what nobody could store: its answer was lost, or the worker was stopped."""
     if happening.storm is not None:
         return Fault.CRASH_AFTER in happening.storm.faults
     return any(_is_unknown(world.points, number, fault) for number, fault in happening.faults)

@@ -109,14 +109,14 @@ def _either(words: _Words) -> Test:
     parts = [_both(words)]
     while words.took("OR"):
         parts.append(_both(words))
-    return parts[0] if len(parts) == 1 else lambda item, scope: any([part(item, scope) for part in parts])
+    return parts[0] if len(parts) == 1 else lambda item, scope: any([part(item, scope) for part in parts])  # noqa: C419 (each uses names)
 
 
 def _both(words: _Words) -> Test:
     parts = [_one(words)]
     while words.took("AND"):
         parts.append(_one(words))
-    return parts[0] if len(parts) == 1 else lambda item, scope: all([part(item, scope) for part in parts])
+    return parts[0] if len(parts) == 1 else lambda item, scope: all([part(item, scope) for part in parts])  # noqa: C419 (each uses names)
 
 
 def _one(words: _Words) -> Test:

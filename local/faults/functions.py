@@ -6,20 +6,22 @@ import random
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from io import StringIO
 from types import ModuleType, SimpleNamespace
 from typing import Any, Protocol
+from unittest.mock import patch
 
+from video_jobs import settings
 from video_jobs.aws import clients, secrets
 from video_jobs.notifications import signing
 from video_jobs.platforms import rest
 
 from local.commands import ROOT
-from local.faults.deployment import Function
+from local.faults.deployment import AWS_OWN, Function
 from local.faults.timing import Clock
 
 type Handler = Callable[[dict[str, Any], Any], Any]
@@ -42,6 +44,14 @@ class Running(Protocol):
 
 class _Current:
     world: Any = None
+    environment: Mapping[str, str] = {}
+
+
+class _Environment:
+    """`os.environ`, as the function at work has it."""
+
+    def __getitem__(self, name: str) -> str:
+        return _Current.environment[name]
 
 
 def world() -> Any:
@@ -60,21 +70,26 @@ class Processes:
         """Its handler. `depth`: how many others wait meanwhile; no two share a process."""
         key = (function.folder, depth)
         around = {name: getattr(secrets, name) for name in _CACHES}
-        variables = dict(os.environ)
         for name, found in zip(_CACHES, self._cached.pop(key, ({}, {}, {})), strict=True):
             setattr(secrets, name, found)
-        os.environ.update(function.environment)
         try:
-            yield handler(function.folder, depth)
+            with in_environment(function):
+                yield handler(function.folder, depth)
             self._cached[key] = tuple(getattr(secrets, name) for name in _CACHES)
         finally:
             for name, found in around.items():
                 setattr(secrets, name, found)
-            for name in function.environment:
-                if name in variables:
-                    os.environ[name] = variables[name]
-                else:
-                    del os.environ[name]
+
+
+@contextmanager
+def in_environment(function: Function) -> Iterator[None]:
+    """Within it the layer sees the environment of this function."""
+    before = _Current.environment
+    _Current.environment = function.environment
+    try:
+        yield
+    finally:
+        _Current.environment = before
 
 
 @cache
@@ -120,7 +135,7 @@ _TIME = SimpleNamespace(
         "time": lambda: world().clock.seconds,
         "time_ns": lambda: world().clock.now * 1_000_000,
         "monotonic": lambda: world().clock.seconds,
-        "sleep": lambda seconds: world().clock.wait(seconds),
+        "sleep": lambda seconds: world().clock.wait(seconds),  # noqa: PLW0108 (of the world at that moment)
     }
 )
 _UUID = SimpleNamespace(**{**vars(uuid), "uuid4": lambda: uuid.UUID(world().next_id().rjust(32, "0"))})
@@ -133,6 +148,7 @@ def installed() -> Iterator[None]:
 
     for name in ("dynamodb", "sqs", "secretsmanager", "events"):
         _replace(clients, name, lambda name=name: world().aws.client(name))
+    _replace(settings, "os", SimpleNamespace(environ=_Environment()))
     _replace(rest, "_pool", SimpleNamespace(request=lambda *args, **more: world().platform_call(*args, **more)))
     _replace(vod, "_sdk", lambda *key: world().vod(*key))
     _replace(signing, "post", lambda *args, **more: world().post(*args, **more))
@@ -154,7 +170,7 @@ def at_work(run: Any) -> Iterator[None]:
     _Current.world = run
     random.seed(run.seed)
     try:
-        with redirect_stdout(StringIO()):  # metrics
+        with redirect_stdout(StringIO()), patch.dict(os.environ, AWS_OWN):  # there go the metrics
             yield
     finally:
         _Current.world = before

@@ -113,8 +113,8 @@ def outages(points: Sequence[Point]) -> Iterator[Happening]:
 
 
 def happenings(scenario: Scenario, points: Sequence[Point], *, most: int, seed: int) -> Sequence[Happening]:
-    """All that is tried with a scenario: each fault at each point and, where it is meant for that, two faults and others
-    who come between; `most` of each at most, by chance."""
+    """All that is tried with a scenario: each fault at each point; where it is meant for that, more of them, services
+    that are away, and others who come between. `most` of each kind at most, by chance."""
     chance = random.Random(f"{seed} {scenario.name}")
     found = _some(list(singles(points)), most, chance)
     if scenario.pairs:

@@ -41,7 +41,7 @@ def run(scenario: Scenario, happening: Happening = NOTHING) -> tuple[World, Outc
 
 
 def baseline(scenario: Scenario) -> tuple[Sequence[Point], Expected]:
-    """The run without a fault: its points, and what every other run is measured by. Raises ValueError if that is bad."""
+    """The run without a fault: its points, and what every other run is measured by. Raises ValueError if it is bad."""
     world, found = run(scenario)
     expected = Expected(outcome=found, may_be=scenario.may_be, fewer_ends=scenario.fewer_ends)
     if (wrong := verdict.broken(found, expected)) or found.notes:

@@ -3,11 +3,11 @@
 import heapq
 import itertools
 import json
-import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -191,7 +191,7 @@ class World:
         self._until.append(self.clock.now + function.timeout * 1000)
         try:
             with self.processes.running(function, depth) as handler:
-                return handler(event, Context(self, self._until[-1]))
+                return handler(dict(event), Context(self, self._until[-1]))
         finally:
             self._actors.pop()
             self._until.pop()
@@ -264,14 +264,14 @@ class World:
     # --- Platforms and receivers ---
 
     def platform_call(
-        self, method: str, url: str, *, body: Any = None, fields: Any = None, headers: Any = None, redirect: bool
+        self, method: str, url: str, *, body: Any = None, fields: Any = None, headers: Any = None, **_more: Any
     ) -> HttpAnswer:
         """What urllib3 does."""
         name = HOSTS[urlsplit(url).netloc]
         request = border.asked(method, url, body, fields, headers)
         return border.over_http(self.making, self.clock.wait, name, self.platforms[name], request)
 
-    def vod(self, access_key_id: str, access_key_secret: str) -> Any:
+    def vod(self, *_access_key: str) -> Any:
         """What Alibaba's SDK is for VOD."""
         return self.platforms["apsaravideo"].sdk()
 
@@ -328,17 +328,20 @@ class World:
         return True
 
     def _next(self) -> tuple[int, Callable[[], object]] | None:
+        """What is due next, and when."""
         due: list[tuple[int, int, Callable[[], object]]] = []
         if self._events:
             due.append((self._events[0][0], 0, self._happen))
         for number, source in enumerate(self._deployed.sources, start=1):
             queue = self.queues[source.queue]
             if (at := queue.next_at) is not None:
-                due.append((at, number, lambda source=source, queue=queue: self._hand_over(source, queue)))
+                due.append((at, number, partial(self._hand_over, source, queue)))
         if (at := self._next_sweep()) is not None:
             due.append((at, len(due) + 100, self._sweep))
-        moment, _, what = min(due, default=(0, 0, None), key=lambda one: one[:2])
-        return None if what is None else (moment, what)
+        if not due:
+            return None
+        moment, _, what = min(due, key=lambda one: one[:2])
+        return moment, what
 
     def _happen(self) -> None:
         heapq.heappop(self._events)[2]()
@@ -398,14 +401,11 @@ class World:
         """Within it nothing goes wrong, and no call is noted."""
         kept = self.points, self.faults, self.outages, self.between, self.storm
         self.points, self.faults, self.outages, self.between, self.storm = [], {}, (), {}, None
-        variables = dict(os.environ)
-        os.environ.update(self._deployed.functions["api"].environment)
         try:
-            yield
+            with functions.in_environment(self._deployed.functions["api"]):
+                yield
         finally:
             self.points, self.faults, self.outages, self.between, self.storm = kept
-            os.environ.clear()
-            os.environ.update(variables)
 
     def next_id(self) -> str:
         """An id as good as a random one, and the same in each run."""

@@ -1,4 +1,4 @@
-"""api.video: a video carries metadata, and can be looked for by them; each rendition calls back, three times at most."""
+"""api.video: videos carry metadata, and can be looked for by them; each rendition calls back, three times at most."""
 
 import hashlib
 import hmac

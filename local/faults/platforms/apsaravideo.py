@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -55,11 +56,11 @@ class ApsaraVideo:
     def sdk(self) -> Any:
         """What Alibaba's SDK gives."""
         return SimpleNamespace(
-            upload_media_by_urlwith_options=lambda request, _runtime: self._called("UploadMediaByURL", self._begun, request),
-            get_urlupload_infos_with_options=lambda request, _runtime: self._called("GetURLUploadInfos", self._told, request),
+            upload_media_by_urlwith_options=partial(self._called, "UploadMediaByURL", self._begun),
+            get_urlupload_infos_with_options=partial(self._called, "GetURLUploadInfos", self._told),
         )  # fmt: skip
 
-    def _called(self, action: str, effect: Any, request: Any) -> Any:
+    def _called(self, action: str, effect: Any, request: Any, _runtime: Any) -> Any:
         fault = self._world.making(Kind.PLATFORM, f"apsaravideo {action}")
         match fault:
             case Fault.CRASH_BEFORE:
@@ -115,8 +116,8 @@ class ApsaraVideo:
 
     def call_back(self, name: str, *, good: bool = True, after: float = 0.0, upload: Upload | None = None) -> None:
         """Call the URL about an upload, whether there is such a one or not."""
-        body = {"Status": "success" if good else "fail", "EventTime": "2026-11-28T10:00:00Z",
-                "EventType": "UploadByURLComplete", "JobId": name, "SourceURL": "https://example.com/lecture.mp4"}  # fmt: skip
+        body = {"EventTime": "2026-11-28T10:00:00Z", "EventType": "UploadByURLComplete", "JobId": name}
+        body["Status"] = "success" if good else "fail"
         if not good:
             body |= {"ErrorCode": "URLInvalidError", "ErrorMessage": "download video failed by the url"}
 

@@ -101,7 +101,7 @@ class VideoDb:
         work.ends_at = min(work.ends_at, self._world.clock.seconds)
 
     def _is_done(self, work: Work) -> bool:
-        return work.ends_at <= self._world.clock.seconds
+        return work.ends_at <= float(self._world.clock.seconds)
 
     def _of(self, step: str, medium: str) -> list[Work]:
         return [work for work in self._work.values() if work.step == step and work.medium == medium]
