@@ -9,26 +9,36 @@ from unittest.mock import patch
 from botocore.client import BaseClient
 
 type Act = Callable[[], object]
+type Call = Callable[[str, dict[str, Any]], bool]
+"""Of a call to the database, by its operation and parameters."""
 
 
-def in_every_order[S](prepare: Callable[[], S], acts: Callable[[S], Sequence[Act]]) -> Iterator[S]:
-    """What was prepared, after its acts; once for each order in which their calls to the database can come."""
+def in_every_order[S](
+    prepare: Callable[[], S],
+    acts: Callable[[S], Sequence[Act]],
+    *,
+    meets_nobody: Call = lambda _operation, _parameters: False,
+) -> Iterator[S]:
+    """What was prepared, after its acts; once for each order in which their calls to the database can come.
+
+    `meets_nobody`: calls about items that no other act reads or writes, so that nothing hangs on when they come.
+    """
     left: list[list[int]] = [[]]
     while left:
         choices = left.pop()
         scene = prepare()
-        chosen = _play(acts(scene), choices)
+        chosen = _play(acts(scene), choices, meets_nobody)
         yield scene
         for position in range(len(choices), len(chosen)):
             before = [choice for choice, _ in chosen[:position]]
             left += [[*before, other] for other in range(1, chosen[position][1])]
 
 
-def _play(acts: Sequence[Act], choices: Sequence[int]) -> list[tuple[int, int]]:
+def _play(acts: Sequence[Act], choices: Sequence[int], meets_nobody: Call) -> list[tuple[int, int]]:
     """Let them go on in this order, and then the first who can; who it was each time, and of how many."""
     actors = [_Actor(act) for act in acts]
     chosen: list[tuple[int, int]] = []
-    with _stopping():
+    with _stopping(meets_nobody):
         for actor in actors:
             actor.start()
             actor.go_on()
@@ -72,13 +82,14 @@ class _Actor(threading.Thread):
 
 
 @contextmanager
-def _stopping() -> Iterator[None]:
-    """Within it, actors stop before each call to DynamoDB."""
+def _stopping(meets_nobody: Call) -> Iterator[None]:
+    """Within it, actors stop before each call to DynamoDB, but for those that meet nobody."""
     original = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def stopped(self: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
         actor = threading.current_thread()
-        if isinstance(actor, _Actor) and self.meta.service_model.service_name == "dynamodb":
+        is_one = self.meta.service_model.service_name == "dynamodb" and not meets_nobody(operation, parameters)
+        if isinstance(actor, _Actor) and is_one:
             actor.stop()
         return original(self, operation, parameters)
 

@@ -4,8 +4,7 @@
 """
 
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,10 +14,10 @@ from video_jobs.jobs import transitions
 from video_jobs.jobs.model import Job, PollResult, StepFailed, StepRunning, StepSucceeded
 from video_jobs.platforms.videodb.errors import from_message
 from video_jobs.proof import Proof
-from video_jobs.store import events, jobs, table
+from video_jobs.store import events, jobs
 
-from tests.orders import in_every_order
-from tests.patches import change
+from tests.orders import Act
+from tests.orders import in_every_order as played_in_every_order
 from tests.scripted import CREATED_AT, ScriptedPlatform, ScriptedStep, new_job
 from tests.stack import Context, Stack, handler, sqs_event
 
@@ -31,6 +30,16 @@ DONE = PollResult(end=StepSucceeded(result={"id": "m-1"}, refs=("m-1",)), body={
 NOT_DONE = PollResult(end=StepFailed(error=from_message("Download failed.")), body={"success": False})
 SUCCEEDED: State = {"job": "succeeded", "step": ("succeeded", {"id": "m-1"}, None), "refs": ["m-1"]}
 FAILED: State = {"job": "failed", "step": ("failed", None, "download_failed"), "refs": []}
+
+
+def in_every_order(prepare: Callable[[], "Stage"], acts: Callable[["Stage"], Sequence[Act]]) -> Iterator["Stage"]:
+    return played_in_every_order(prepare, acts, meets_nobody=is_an_event_or_a_link)
+
+
+def is_an_event_or_a_link(operation: str, parameters: Mapping[str, Any]) -> bool:
+    """Each has an item of its own, which nobody reads here before all is over."""
+    item = parameters["Item"] if operation == "PutItem" else {}
+    return any(str(value.get("S")).startswith(("EVENT#", "MEDIUM#")) for value in item.values())
 
 
 class Stage:
@@ -89,12 +98,6 @@ class Stage:
         function(sqs_event({"MessageId": "1", "ReceiptHandle": "1", "Body": body}), Context())
 
 
-@pytest.fixture(autouse=True)
-def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (jobs, table):
-        change(monkeypatch, module, time, sleep=lambda _seconds: None)
-
-
 @pytest.mark.parametrize(
     ("polls", "said", "end"),
     [
@@ -115,7 +118,7 @@ def test_a_poll_and_a_callback_end_in_the_same_state_in_every_order(
 
     ends = [stage.settle() for stage in orders]
 
-    assert len(ends) >= 15
+    assert len(ends) >= 6
     assert all(found == end for found in ends)
 
 
@@ -165,7 +168,7 @@ def test_a_failure_of_the_first_attempt_never_fails_the_second_in_every_order(st
 
     ends = [(stage.settle(), stage.platform.submissions) for stage in orders]
 
-    assert len(ends) >= 5
+    assert len(ends) >= 4
     assert all(found == (SUCCEEDED, 1) for found in ends)
 
 
