@@ -58,6 +58,8 @@ def main() -> int:
     parser.add_argument("--stack", default="")
     options = parser.parse_args()
     try:
+        if not options.batch:
+            raise CannotAskError("BATCH is the batch_id that POST /batches answered: make watch BATCH=...")
         return watch(find(options.stack), options.batch, screen())
     except (StackError, CannotAskError, BotoCoreError, ClientError) as error:
         print(error, file=sys.stderr)
@@ -68,8 +70,6 @@ def main() -> int:
 
 def watch(api: "BatchApi", batch_id: str, screen: "Screen") -> int:
     """Ask until the batch has ended, and show each answer; the exit code."""
-    if not batch_id:
-        raise CannotAskError("BATCH is the batch_id that POST /batches answered: make watch BATCH=...")
     with screen.bar() as show:
         for view in api.views(batch_id, pace=screen.pace, complain=screen.say):
             show(view)

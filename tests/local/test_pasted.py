@@ -135,6 +135,11 @@ def _fail(stack: Stack, found: str) -> None:
         announce(scene.job(found))
 
 
+def at_once(script: str) -> str:
+    """Nobody is at work on what there is to wait for."""
+    return script.replace("wait=20", "wait=0")
+
+
 def requests_in(script: str) -> int:
     return len(re.findall(r"\bcurl ", script))
 
@@ -168,7 +173,7 @@ BLOCKS = [
 
 
 def test_every_line_of_the_docs_for_the_api_can_be_pasted(shell: Shell) -> None:
-    script = "\n".join(BLOCKS)
+    script = at_once("\n".join(BLOCKS))
 
     shell.run(script)
 
@@ -224,8 +229,8 @@ def printed(url: str) -> str:
     return dedent(serve._how_to_use(stack).partition(serve.TO_PASTE)[2])
 
 
-def test_every_line_that_make_local_prints_can_be_pasted(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = printed(shell.url).replace("wait=20", "wait=0")  # nobody is at work on it
+def test_every_line_that_make_local_prints_can_be_pasted(shell: Shell) -> None:
+    script = at_once(printed(shell.url))
 
     shell.run(script)
 
@@ -237,7 +242,7 @@ def test_every_line_that_make_local_prints_can_be_pasted(shell: Shell, monkeypat
 
 def test_the_docs_lines_go_on_where_those_of_make_local_end(shell: Shell) -> None:
     """As it says: what comes from AWS is not pasted then."""
-    script = printed(shell.url).replace("wait=20", "wait=0") + "\n".join(BLOCKS[1:])
+    script = at_once(printed(shell.url) + "\n".join(BLOCKS[1:]))
 
     shell.run(script)
 

@@ -277,12 +277,13 @@ def test_without_a_name_it_is_the_one_of_make_local(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("batch", [[], ["--batch", ""]])
-def test_without_a_batch_it_says_what_to_type(
+def test_without_a_batch_it_says_what_to_type_and_asks_nobody(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], batch: list[str]
 ) -> None:
-    monkeypatch.setattr(watch, "find", lambda _name: BatchApi("http://127.0.0.1:9", "k", "the stack"))
     assert run(monkeypatch, *batch) == watch.NOT_ASKED
-    assert "make watch BATCH=" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "make watch BATCH=" in said
+    assert "Asks" not in said
 
 
 def test_a_stack_that_is_not_there_is_a_message(
