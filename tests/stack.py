@@ -267,12 +267,10 @@ def deployed(
     environment: Callable[[dict[str, str]], None], *, dynamodb: "DynamoDBClient | None" = None
 ) -> Iterator[Stack]:
     """A stack in moto, its table elsewhere if `dynamodb` is; `environment` sets variables of the environment."""
-    from moto import mock_aws
-
     environment(ENVIRONMENT)
     clients.forget()
     secrets.forget()
-    with mock_aws(), _engine(dynamodb), patch.object(clients, "_client", _client):
+    with _moto(), _engine(dynamodb), patch.object(clients, "_client", _client):
         _put_up()
         table = MOTO_TABLE
         if dynamodb is not None:
@@ -287,6 +285,23 @@ def deployed(
             dynamodb.delete_table(TableName=table)
     clients.forget()
     secrets.forget()
+
+
+@contextmanager
+def _moto() -> Iterator[None]:
+    """What `moto.mock_aws` does about botocore. The rest of it, about other clients, takes longer than most tests."""
+    from moto.core.base_backend import BackendDict
+    from moto.core.model_instances import reset_model_data
+    from moto.core.models import botocore_stubber
+
+    BackendDict.reset()
+    botocore_stubber.enabled = True
+    try:
+        yield
+    finally:
+        botocore_stubber.enabled = False
+        BackendDict.reset()
+        reset_model_data()
 
 
 def _queue_url(name: str) -> str:
