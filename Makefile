@@ -22,7 +22,7 @@ $(shell test -x $(VENV)/bin/python3.13 && test -x $(VENV)/bin/pip || \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo local platforms watch invoke invoke-env redrive callback-url webhooks test check check-code \
-	check-types check-files check-environments check-template format bench bench-batch openapi clean
+	check-types check-files check-environments check-template format faults bench bench-batch openapi clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,10 @@ check-template: $(READY) $(TOOLS)/checkov/.ready
 format: $(READY) ## put imports and layout in order
 	$(RUN) -m ruff check --fix --select I
 	$(RUN) -m ruff format
+
+faults: $(READY) ## whatever can go wrong, at every call of a job's life: which promises are kept [SCENARIO= SEED= SAMPLE=]
+	@$(RUN) -m local.faults $(if $(SCENARIO),--scenario '$(SCENARIO)') $(if $(SEED),--seed '$(SEED)') \
+		$(if $(SAMPLE),--sample '$(SAMPLE)')
 
 bench: $(READY) ## measure the stack on this machine
 	@$(RUN) -m local.bench

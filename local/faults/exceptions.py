@@ -49,7 +49,7 @@ def excused(scenario: Scenario, world: World, expected: Expected, happening: Hap
     if scenario.takes_back and not any(b"success" in one.body for one in world.accepted):
         expected = replace(expected, may_be=(*expected.may_be, "failed (download_failed)"))
         names.append(ONLY_CALLED)
-    if happening.order and "purge" in happening.order.actors:
+    if happening.purged_at is not None or (happening.order and "purge" in happening.order.actors):
         expected = replace(expected, may_be_lost=True)
         names.append(PURGED)
     return expected, names

@@ -19,6 +19,8 @@ class Happening:
     order: Order | None = None
     outage: Outage | None = None
     storm: Storm | None = None
+    purged_at: int | None = None
+    """The second at which somebody purges the queues."""
 
     @property
     def row(self) -> str:
@@ -29,6 +31,8 @@ class Happening:
             return f"{self.outage.hours:g} h without {self.outage.service}"
         if self.storm is not None:
             return "storm, with crashes" if Fault.CRASH_AFTER in self.storm.faults else "storm"
+        if self.purged_at is not None:
+            return "queues purged"
         return str(self.faults[0][1]) if len(self.faults) == 1 else "two faults"
 
     def said(self, points: Sequence[Point]) -> str:
@@ -39,6 +43,8 @@ class Happening:
             return f"{self.row} from second {self.outage.begins:g} on"
         if self.storm is not None:
             return f"{self.row} {self.storm.seed}"
+        if self.purged_at is not None:
+            return f"queues purged at second {self.purged_at}"
         happened = [(fault, points[number]) for number, fault in self.faults if number < len(points)]
         return ", then ".join(f"{fault} at {_named(point)}" for fault, point in happened)
 
@@ -50,6 +56,8 @@ class Happening:
             return f"outage {self.outage.service} {self.outage.begins:g} {self.outage.ends:g}"
         if self.storm is not None:
             return f"storm {self.storm.seed} {int(Fault.CRASH_AFTER in self.storm.faults)}"
+        if self.purged_at is not None:
+            return f"purge {self.purged_at}"
         return ",".join(f"{number}:{fault}" for number, fault in self.faults)
 
     @classmethod
@@ -62,6 +70,8 @@ class Happening:
                 return cls(outage=Outage(service=service, begins=float(begins), ends=float(ends)))
             case ["storm", seed, crashes]:
                 return cls(storm=storm(int(seed), crashes=crashes == "1"))
+            case ["purge", at]:
+                return cls(purged_at=int(at))
             case _:
                 parts = (part.split(":") for part in text.split(","))
                 return cls(faults=tuple((int(number), Fault(fault)) for number, fault in parts))
@@ -104,6 +114,12 @@ def pairs(points: Sequence[Point], *, number: int, chance: random.Random) -> Ite
         yield Happening(faults=tuple(found))
 
 
+def purges(points: Sequence[Point]) -> Iterator[Happening]:
+    """The queues purged, a second after each moment at which something was about to happen."""
+    for second in sorted({point.at // 1000 + 1 for point in points if point.at < 300_000}):
+        yield Happening(purged_at=second)
+
+
 def outages(points: Sequence[Point]) -> Iterator[Happening]:
     """Each service away for long, from each moment on at which something was about to happen."""
     moments = sorted({point.at // 1000 for point in points if point.at < 300_000})
@@ -123,12 +139,17 @@ def happenings(scenario: Scenario, points: Sequence[Point], *, most: int, seed: 
         number = seed * 100_000 + seed_of_storm
         found.append(Happening(storm=storm(number, crashes=seed_of_storm % 2 == 1)))
     if scenario.outages:
-        found += _some(list(outages(points)), most, chance)
+        found += _some([*purges(points), *outages(points)], most, chance)
     if scenario.actors:
         found += _some([Happening(order=order) for order in orders.two(points, scenario.actors)], most, chance)
         third = orders.three(points, scenario.actors, number=min(most, scenario.threes), chance=chance)
         found += [Happening(order=order) for order in third]
     return found
+
+
+def part(scenario: Scenario, points: Sequence[Point], *, number: int, seed: int) -> Sequence[Happening]:
+    """So many of all that is tried with a scenario, by chance."""
+    return _some(list(happenings(scenario, points, most=number, seed=seed)), number, random.Random(seed))
 
 
 def _some(all_of_them: list[Happening], most: int, chance: random.Random) -> list[Happening]:

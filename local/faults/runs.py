@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from local.faults import exceptions, functions, verdict
+from local.faults import exceptions, functions, orders, verdict
 from local.faults.happenings import NOTHING, Happening
 from local.faults.points import Point
 from local.faults.scenarios import Scenario
@@ -35,6 +36,8 @@ def run(scenario: Scenario, happening: Happening = NOTHING) -> tuple[World, Outc
         world.between = happening.order.between(world)
     with functions.at_work(world):
         scenario.begin(world)
+        if happening.purged_at is not None:
+            world.at(happening.purged_at, partial(orders.purge, world))
         world.flaky = dict.fromkeys(world.platforms, scenario.flaky)
         is_over = world.run()
     return world, verdict.outcome(world, is_over=is_over)
