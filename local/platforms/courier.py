@@ -143,7 +143,7 @@ class Courier:
         return status
 
     def _post(self, url: str, body: bytes, signed: Mapping[str, str]) -> int | None:
-        # a kept connection that the receiver has just closed would lose a callback that no knob told us to lose
+        # a kept connection that the receiver has just closed would lose a callback that no knob wants lost
         headers = {"content-type": "application/json", "connection": "close", **signed}
         try:
             return self._connections.request(

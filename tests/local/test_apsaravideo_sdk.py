@@ -279,7 +279,7 @@ def test_a_refused_source_is_refused_again(client: Client) -> None:
         assert refused.value.code == "InvalidParameter.UploadURLs"
 
 
-# --- whom to tell ---
+# --- whom to call back ---
 
 
 def test_the_callback_settings_come_back_and_go(client: Client) -> None:

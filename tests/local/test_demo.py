@@ -1066,11 +1066,11 @@ def report(
     )
 
 
-def printed(told: Report, width: int) -> list[str]:
+def printed(found: Report, width: int) -> list[str]:
     console = Console(width=width, file=io.StringIO(), record=True, color_system=None, highlight=False)
     paper = Screen(console, moves=False)
-    paper.report(told)
-    paper.conclude(told)
+    paper.report(found)
+    paper.conclude(found)
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
@@ -1113,20 +1113,20 @@ def test_the_report_says_how_many_ends_were_announced(width: int) -> None:
 
 
 def test_a_good_report_ends_with_the_count_and_where_to_go_next() -> None:
-    told = report(remarks=["2 messages are in XQueue"])
-    *_, count, following = printed(told, 100)
+    found = report(remarks=["2 messages are in XQueue"])
+    *_, count, following = printed(found, 100)
 
-    assert told.is_good
+    assert found.is_good
     assert count == f"{len(SCENARIOS)} of {len(SCENARIOS)} jobs ended as they should, after 31 s in all."
     assert "make local" in following
     assert "README.md" in following
 
 
 def test_a_bad_report_ends_with_what_to_look_at() -> None:
-    told = report({"apivideo/silent.mp4": Verdict(missing=["no notification of its end has come"])})
-    shown = printed(told, 100)
+    found = report({"apivideo/silent.mp4": Verdict(missing=["no notification of its end has come"])})
+    shown = printed(found, 100)
 
-    assert not told.is_good
+    assert not found.is_good
     [row] = [line for line in shown if line.startswith("✗ silent ")]
     assert row.endswith("not finished yet: no notification of its end has come")
     assert shown[-4:] == [
@@ -1140,15 +1140,15 @@ def test_a_bad_report_ends_with_what_to_look_at() -> None:
 @pytest.mark.parametrize("width", [80, 100])
 def test_a_report_of_which_all_is_bad_still_fits_on_a_screen(width: int) -> None:
     long = "the job: failed, where succeeded was expected, and so on, which no line has room for at either width"
-    told = report(dict.fromkeys([each.key for each in SCENARIOS], Verdict(wrong=[long])))
-    shown = printed(told, width)
+    found = report(dict.fromkeys([each.key for each in SCENARIOS], Verdict(wrong=[long])))
+    shown = printed(found, width)
 
     assert sum(line.startswith("✗ ") and line.endswith("…") for line in shown) == len(SCENARIOS)
     assert f"  and {len(SCENARIOS) - MOST_DIFFERENCES} more" in shown
 
 
 @pytest.mark.parametrize(
-    ("told", "difference"),
+    ("found", "difference"),
     [
         (report(forged=Verdict(wrong=["answered: 200"])), "TwelveLabs, forged: answered: 200"),
         (
@@ -1157,10 +1157,10 @@ def test_a_report_of_which_all_is_bad_still_fits_on_a_screen(width: int) -> None
         ),
     ],
 )
-def test_a_report_is_bad_if_something_else_differs(told: Report, difference: str) -> None:
-    shown = printed(told, 100)
+def test_a_report_is_bad_if_something_else_differs(found: Report, difference: str) -> None:
+    shown = printed(found, 100)
 
-    assert not told.is_good
+    assert not found.is_good
     assert [line.strip() for line in shown[-3:]] == [
         difference,
         "What the functions logged of it: grep ERROR .local/logs/demo-functions.log",

@@ -227,8 +227,8 @@ def test_a_callback_comes_after_the_status_says_so(client: Client, receiver: Rec
     client.webhook(receiver.url)
     video_id = client.create("stuck-rendition.mp4")
     for callback in receiver.first(4):
-        told = (callback.json["encoding"], callback.json["quality"], "encoded")
-        assert told in statuses(client.status(video_id))
+        said = (callback.json["encoding"], callback.json["quality"], "encoded")
+        assert said in statuses(client.status(video_id))
 
 
 def test_only_webhooks_that_want_an_event_get_it(client: Client, receiver: Receiver) -> None:
@@ -255,10 +255,10 @@ def test_speech_is_told_when_it_is_wanted(
 ) -> None:
     client.webhook(receiver.url, "video.caption.generated", "video.summary.generated")
     video_id = client.create(file, **asked)
-    told = sorted((callback.json for callback in receiver.first(len(expected))), key=lambda body: str(body["type"]))
-    assert [body["type"] for body in told] == expected
-    assert {body["videoId"] for body in told} == {video_id}
-    for body in told:
+    said = sorted((callback.json for callback in receiver.first(len(expected))), key=lambda body: str(body["type"]))
+    assert [body["type"] for body in said] == expected
+    assert {body["videoId"] for body in said} == {video_id}
+    for body in said:
         if body["type"] == "video.caption.generated":
             assert list(body) == ["type", "emittedAt", "videoId", "captionId", "generationMode", "language"]
             assert body["captionId"].startswith("caption_")
@@ -973,7 +973,7 @@ def test_a_sources_knobs_are_its_name_and_the_servers_unless_its_query_says_othe
 
 
 def told_in_a_run(seed: int, receiver: Receiver) -> set[tuple[str, ...]]:
-    """What of ten videos at once was told, where half of it is dropped."""
+    """What of ten videos at once was sent, where half of it is dropped."""
     receiver.received.clear()
     with SimulatedApiVideo(pace=0.02, seed=seed, rates=MANY) as apivideo, ThreadPoolExecutor(10) as threads:
         client = Client(apivideo)
@@ -981,10 +981,10 @@ def told_in_a_run(seed: int, receiver: Receiver) -> set[tuple[str, ...]]:
         webhook = apivideo.register(receiver.url)
         videos = list(threads.map(lambda number: client.create(f"talk.mp4?drop=0.5&n={number % 5}"), range(10)))
         wait_for(lambda: apivideo.idle)
-    told = {
+    said = {
         (one.json["videoId"], one.json.get("encoding", ""), one.json.get("quality", "")) for one in receiver.received
     }
-    return {*told, *((video_id,) for video_id in videos), (webhook.id,)}
+    return {*said, *((video_id,) for video_id in videos), (webhook.id,)}
 
 
 def test_a_run_repeats_with_its_seed(receiver: Receiver) -> None:

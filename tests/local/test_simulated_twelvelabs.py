@@ -202,7 +202,7 @@ def lone_client() -> Iterator[Client]:
 
 @pytest.fixture
 def told_client(lone_client: Client, receiver: Receiver) -> Client:
-    """Of a server that tells its events to the receiver."""
+    """Of a server that sends its events to the receiver."""
     lone_client.twelvelabs.register(f"{receiver.url}/twelvelabs", SECRET)
     return lone_client
 
@@ -731,7 +731,7 @@ def test_events_that_are_due_together_swap_places(receiver: Receiver) -> None:
         courier = Courier(timeout=LIMIT_SECONDS, patience=LIMIT_SECONDS)
         webhooks = Webhooks(courier)
         webhooks.register(receiver.url, SECRET)
-        notices = [
+        callbacks = [
             webhooks.plan(
                 Event(id=f"whe_{number}", at=datetime.now(UTC), task_id=NO_ID, duration=None),
                 knobs=Knobs(reorder=True),
@@ -740,7 +740,7 @@ def test_events_that_are_due_together_swap_places(receiver: Receiver) -> None:
             )
             for number in (1, 2)
         ]
-        await asyncio.gather(*map(webhooks.send, notices))
+        await asyncio.gather(*map(webhooks.send, callbacks))
         courier.close()
 
     asyncio.run(send_both())

@@ -150,15 +150,17 @@ def test_a_task_without_a_stream_has_no_hls(client: TwelveLabs) -> None:
 
 
 def test_waiting_for_a_task_tells_its_statuses_in_their_order(http: httpx.Client) -> None:
-    told: list[str] = []
+    statuses: list[str] = []
     with SimulatedTwelveLabs(pace=0.4) as twelvelabs:
         client = TwelveLabs(api_key="tlk_test", base_url=twelvelabs.url, httpx_client=http)
         done = tasks(client).wait_for_done(
-            task(client, "talk.mp4"), sleep_interval=SLEEP_SECONDS, callback=lambda seen: told.append(str(seen.status))
+            task(client, "talk.mp4"),
+            sleep_interval=SLEEP_SECONDS,
+            callback=lambda now: statuses.append(str(now.status)),
         )
     assert done.status == "ready"
-    assert [ORDER.index(status) for status in told] == sorted(ORDER.index(status) for status in told)
-    assert told.count("ready") == 1
+    assert [ORDER.index(status) for status in statuses] == sorted(ORDER.index(status) for status in statuses)
+    assert statuses.count("ready") == 1
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def main() -> None:
         resend_wait=asked.resend_wait,
     ) as apivideo:
         for url in asked.webhook:
-            # without the variable the secret is a new one, which GET /webhooks tells
+            # without the variable the secret is a new one, which GET /webhooks shows
             apivideo.register(url, secret=os.environ.get(SECRET_VARIABLE))
         print(f"api.video on {apivideo.url}\n\nThe source's file name decides:\n\n{table()}\n", flush=True)
         with suppress(KeyboardInterrupt):

@@ -84,15 +84,15 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         mp4=Mp4.NEVER,
     ),
     "failed-rendition": Behaviour(
-        means="one HLS rendition fails, before the others end; no callback tells it",
+        means="one HLS rendition fails, before the others end; no callback says so",
         failing=Failing.FIRST,
     ),
     "failed-last": Behaviour(
-        means="one HLS rendition fails, after the others have ended; no callback tells it",
+        means="one HLS rendition fails, after the others have ended; no callback says so",
         failing=Failing.LAST,
     ),
     "all-failed": Behaviour(
-        means="every rendition fails; no callback tells it",
+        means="every rendition fails; no callback says so",
         failing=Failing.ALL,
     ),
     "new-quality": Behaviour(
@@ -131,11 +131,11 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         untyped=True,
     ),
     "transcribed": Behaviour(
-        means="video.caption.generated is told, too, as with transcript: true",
+        means="video.caption.generated is sent, too, as with transcript: true",
         transcript=True,
     ),
     "summarized": Behaviour(
-        means="video.caption.generated and video.summary.generated are told, too, as with transcriptSummary: true",
+        means="video.caption.generated and video.summary.generated are sent, too, as with transcriptSummary: true",
         transcript=True,
         summary=True,
     ),

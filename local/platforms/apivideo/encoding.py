@@ -36,8 +36,8 @@ class Plan:
     listed: Sequence[Rendition]
     order: Sequence[Rendition]
 
-    def told(self) -> list[Rendition]:
-        """Those whose end is told: as far as the encoding comes, without those that fail."""
+    def called_back(self) -> list[Rendition]:
+        """Those whose end is called back about: as far as the encoding comes, without those that fail."""
         ended = []
         for rendition in self.order:
             if rendition.outcome is None:

@@ -1,4 +1,4 @@
-"""What api.video's webhooks are told: the six events, and how they are signed.
+"""What api.video's webhooks are called with: the six events, and how they are signed.
 
 Printed: the fields of every event, the two headers, the three shapes of `emittedAt`, and the signature (HMAC-SHA256
 of the body as it is sent, in lower-case hex; that the key is the whole secret with its `sig_sec_` was measured with a

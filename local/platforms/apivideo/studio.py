@@ -59,7 +59,7 @@ class Video:
     plan: Plan = field(default_factory=lambda: Plan((), ()))
     lines: Lines = field(default_factory=lambda: Lines([]))
     pace: float = 0.0  # seconds that everything takes
-    told: list[asyncio.Task[None]] = field(default_factory=list)
+    sent: list[asyncio.Task[None]] = field(default_factory=list)
     running: asyncio.Task[None] | None = None
 
     @property
@@ -74,7 +74,7 @@ class Video:
 
 
 class Studio:
-    """Begins work, lets time pass over it, tells of it. Everything in it happens on one event loop.
+    """Begins work, lets time pass over it, calls back about it. Everything in it happens on one event loop.
 
     All keys belong to one account, so that there is one of these.
     """
@@ -133,7 +133,7 @@ class Studio:
         number = self._accepted[event.type]
         self._accepted[event.type] += 1
         chance = f"{event.type} {number}"
-        self._keep(*self.webhooks.tell(event, lines=Lines([event.type]), knobs=self.knobs, delay=0, chance=chance))
+        self._keep(*self.webhooks.send(event, lines=Lines([event.type]), knobs=self.knobs, delay=0, chance=chance))
 
     def close(self) -> None:
         for task in self._running:
@@ -151,7 +151,7 @@ class Studio:
         video.pace = 0.0 if source.behaviour.early else self._pace * random.uniform(0.8, 1.2)
         plan = plan_encoding(source, mp4_support=video.fields.get("mp4Support", True), random=random)
         extras = speech_events(video, random)
-        completed = [EventType.QUALITY_COMPLETED] * len(plan.told())
+        completed = [EventType.QUALITY_COMPLETED] * len(plan.called_back())
         video.lines = Lines([*completed, *(event.type for event in extras)])
         words = source.behaviour.ingest or INGEST[video.origin]
         video.ingest = words[0]
@@ -160,8 +160,8 @@ class Studio:
         run = self._run(video, words, plan, extras)
         if source.behaviour.early:
             await run
-            if video.told:
-                await asyncio.wait(video.told, timeout=EARLY_SECONDS)
+            if video.sent:
+                await asyncio.wait(video.sent, timeout=EARLY_SECONDS)
             return
         video.running = asyncio.create_task(run)
         self._keep(video.running)
@@ -184,11 +184,11 @@ class Studio:
 
     def _tell(self, video: Video, event: Event) -> None:
         if video.source is None:
-            raise RuntimeError("only the work on a source is told")
+            raise RuntimeError("only the work on a source is called back about")
         delay = LATE_PACES * self._pace if video.source.behaviour.late else 0.0
         chance = " ".join((event.type, *event.fields.values()))
-        tasks = self.webhooks.tell(event, lines=video.lines, knobs=video.source.knobs, delay=delay, chance=chance)
-        video.told += tasks
+        tasks = self.webhooks.send(event, lines=video.lines, knobs=video.source.knobs, delay=delay, chance=chance)
+        video.sent += tasks
         self._keep(*tasks)
 
     def _keep(self, *tasks: asyncio.Task[None]) -> None:

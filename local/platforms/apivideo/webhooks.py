@@ -1,7 +1,7 @@
-"""An account's webhooks: who is told of which event, and how that is sent.
+"""An account's webhooks: who gets which event, and how that is sent.
 
 Printed: the shapes of ids and secrets, that an account has ten at most, and that an event which is not answered with
-1xx or 2xx is sent three times. Inferred: that the webhooks of the moment are told, and not those of the video's
+1xx or 2xx is sent three times. Inferred: that the webhooks of the moment are called, and not those of the video's
 creation.
 """
 
@@ -35,7 +35,7 @@ class Webhook:
 class Lines:
     """The callbacks of one video, a line for each webhook: those to the same webhook can overtake each other.
 
-    `to_come` are the events that the video will still tell.
+    `to_come` are the events that the video will still send.
     """
 
     to_come: list[EventType]
@@ -79,7 +79,7 @@ class Webhooks:
         self.registered[webhook.id] = webhook
         return webhook
 
-    def tell(self, event: Event, *, lines: Lines, knobs: Knobs, delay: float, chance: str) -> list[asyncio.Task[None]]:
+    def send(self, event: Event, *, lines: Lines, knobs: Knobs, delay: float, chance: str) -> list[asyncio.Task[None]]:
         """Each webhook that wants the event is sent it. The same `chance` gives the same drops and cuts."""
         body = body_of(event, self._clock.emitted_at())
         tasks = []

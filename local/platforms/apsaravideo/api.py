@@ -147,7 +147,7 @@ class Api:
         jobs = [job for of_one in found.values() for job in of_one]
         return answers.url_upload_infos(jobs, [one for one, of_one in found.items() if not of_one])
 
-    # --- whom to tell ---
+    # --- whom to call back ---
 
     async def set_message_callback(self, asked: Parameters) -> Body:
         self._studio.callbacks[asked.get("AppId") or DEFAULT_APP] = read_message_callback(asked)

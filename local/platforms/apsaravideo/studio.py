@@ -1,4 +1,4 @@
-"""How far VOD is with the uploads that it was asked for, and whom it tells."""
+"""How far VOD is with the uploads that it was asked for, and whom it calls back."""
 
 import asyncio
 import json
@@ -146,9 +146,9 @@ class Job:
 
 
 class Studio:
-    """Begins uploads, lets time pass over them, tells their end. Everything in it happens on one event loop.
+    """Begins uploads, lets time pass over them, calls back about their end. Everything in it happens on one event loop.
 
-    A job has begun when `upload` returns; that of an `early` source has ended, and has told so.
+    A job has begun when `upload` returns; that of an `early` source has ended, and was called back about.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class Studio:
         return self._new_job(source, app_id=app_id, user_data=user_data, transcodes=False, video_id=video_id)
 
     async def begin(self, jobs: Sequence[Job]) -> None:
-        """Returns when the early ones among the jobs have told their end."""
+        """Returns when the early ones among the jobs have been called back about."""
         early = [job for job in jobs if job.source.behaviour.early]
         for job in jobs:
             if not job.source.behaviour.stuck and job not in early:
@@ -292,7 +292,7 @@ class Studio:
         return self._courier.deliver(callback, job.line)
 
     async def _put(self, callback: Callback, mailbox: Mailbox | None) -> None:
-        """Documented: what cannot be put into the queue is dropped, and nobody is told."""
+        """Documented: what cannot be put into the queue is dropped, without a word."""
         await asyncio.sleep(callback.delay)
         for body in callback.copies:
             if mailbox is not None and body is not None:

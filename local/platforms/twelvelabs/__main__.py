@@ -20,7 +20,7 @@ def arguments() -> ArgumentParser:
     parser.add_argument("--pace", type=float, default=0.2, help="seconds that a job takes")
     parser.add_argument("--knobs", default="", help="for every source, as in a query string: 'drop=0.1&delay=2'")
     parser.add_argument("--webhook", action="append", default=[], metavar="URL", help="an endpoint; repeatable")
-    parser.add_argument("--indexed-asset-events", action="store_true", help="indexed assets tell their end, too")
+    parser.add_argument("--indexed-asset-events", action="store_true", help="callbacks are about indexed assets, too")
     return parser
 
 

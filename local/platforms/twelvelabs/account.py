@@ -10,7 +10,7 @@ from random import Random
 
 from local.platforms.knobs import Fault, Knobs
 from local.platforms.twelvelabs.behaviour import INDEXINGS, Source, Step
-from local.platforms.twelvelabs.webhooks import Event, Notice, Webhooks
+from local.platforms.twelvelabs.webhooks import Addressed, Event, Webhooks
 
 LATE_PACES = 40
 
@@ -109,10 +109,10 @@ class IndexedAsset:
 
 
 class Account:
-    """Begins work, lets time pass over it, tells its end. Everything in it happens on one event loop.
+    """Begins work, lets time pass over it, calls back about its end. Everything in it happens on one event loop.
 
     Work has begun when the method that begins it returns; that of an `early` source has ended, and its callbacks are
-    sent. `indexed_asset_events`: an indexed asset tells its end as a task does. No document says whether it does.
+    sent. `indexed_asset_events`: an indexed asset is called back about as a task is. No document says whether it does.
     """
 
     def __init__(self, *, seed: int, pace: float, knobs: Knobs, webhooks: Webhooks, indexed_asset_events: bool) -> None:
@@ -217,7 +217,7 @@ class Account:
     async def _start(self, work: Work, random: Random) -> None:
         if work.step in work.source.behaviour.stalls:
             return
-        run = self._run(work, self._notices(work, random) if work.step in self._telling else [])
+        run = self._run(work, self._callbacks(work, random) if work.step in self._telling else [])
         if not work.pace:
             await run
             return
@@ -225,7 +225,7 @@ class Account:
         self._running.add(running)  # the event loop alone would let it be collected
         running.add_done_callback(self._running.discard)
 
-    def _notices(self, work: Work, random: Random) -> list[Notice]:
+    def _callbacks(self, work: Work, random: Random) -> list[Addressed]:
         event = Event(
             id=f"whe_{random.getrandbits(128):032x}",
             at=work.ends_at,
@@ -235,10 +235,10 @@ class Account:
         delay = LATE_PACES * self._pace if work.source.behaviour.late else 0.0
         return self._webhooks.plan(event, knobs=work.source.knobs, delay=delay, random=random)
 
-    async def _run(self, work: Work, notices: Sequence[Notice]) -> None:
+    async def _run(self, work: Work, callbacks: Sequence[Addressed]) -> None:
         await asyncio.sleep(work.pace)
         work.ended = True
-        await self._webhooks.send(notices)
+        await self._webhooks.send(callbacks)
 
 
 def new_id(random: Random) -> str:

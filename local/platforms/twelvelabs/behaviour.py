@@ -4,7 +4,8 @@ The file name chooses a `Behaviour`; the query string turns `Knobs`: https://exa
 server's defaults, the file name and the query all turn the same knob, the query decides, else the stronger one.
 
 A source comes in by one of two ways, and its file name holds for both: `POST /tasks`, or `POST /assets` and then
-`POST /indexes/{index_id}/indexed-assets`. Callbacks are told of tasks; of indexed assets only if the server is told so.
+`POST /indexes/{index_id}/indexed-assets`. Callbacks are about tasks; about indexed assets only
+if the server is started so.
 """
 
 from collections.abc import Mapping

@@ -30,7 +30,7 @@ class SimulatedTwelveLabs:
     `pace` is how long a job takes, in seconds, give or take a fifth. `knobs` hold for every source that does not turn
     them itself. The same `seed` with the same requests gives the same ids, durations, drops and cuts.
 
-    No document says whether indexed assets tell their end to webhooks, as tasks do. Here they do not, unless
+    No document says whether webhooks are called about indexed assets, as about tasks. Here they do not, unless
     `indexed_asset_events`: then with the events of tasks, and the indexed asset's id as `data.id` (inferred).
     """
 

@@ -1,4 +1,4 @@
-"""An account's webhook endpoints: who is told of a task's end, and how that is signed and sent.
+"""An account's webhook endpoints: who is called back about a task's end, and how that is signed and sent.
 
 Printed: the `TL-Signature` header and what it signs; the body of `index.task.ready` up to its models, and the fields
 of the rest; that an event which is sent again keeps its id. Inferred: that every endpoint gets every event, and that
@@ -33,7 +33,7 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """The end of a task, as it will be told. `duration` is None for a video that could not be indexed."""
+    """The end of a task, as it will be sent. `duration` is None for a video that could not be indexed."""
 
     id: str
     at: datetime
@@ -50,7 +50,7 @@ class Event:
         return json.dumps(event).encode()
 
 
-type Notice = tuple[Endpoint, Callback]
+type Addressed = tuple[Endpoint, Callback]
 
 
 class Webhooks:
@@ -63,18 +63,18 @@ class Webhooks:
     def register(self, url: str, secret: str) -> None:
         self._endpoints.append(Endpoint(url=url, secret=secret))
 
-    def plan(self, event: Event, *, knobs: Knobs, delay: float, random: Random) -> list[Notice]:
-        """Notices for the endpoints of this moment. Each must be sent: others may wait to be overtaken by it."""
-        notices = []
+    def plan(self, event: Event, *, knobs: Knobs, delay: float, random: Random) -> list[Addressed]:
+        """Callbacks for the endpoints of this moment. Each must be sent: others may wait to be overtaken by it."""
+        callbacks = []
         for endpoint in self._endpoints:
             headers = partial(signed_now, endpoint.secret)
             callback = plan_callback(endpoint.url, event.body, knobs=knobs, delay=delay, random=random, headers=headers)
             endpoint.line.to_come += 1
-            notices.append((endpoint, callback))
-        return notices
+            callbacks.append((endpoint, callback))
+        return callbacks
 
-    async def send(self, notices: Iterable[Notice]) -> None:
-        await asyncio.gather(*(self._courier.deliver(callback, endpoint.line) for endpoint, callback in notices))
+    async def send(self, callbacks: Iterable[Addressed]) -> None:
+        await asyncio.gather(*(self._courier.deliver(callback, endpoint.line) for endpoint, callback in callbacks))
 
 
 def signed_now(secret: str, body: bytes) -> Mapping[str, str]:

@@ -89,7 +89,7 @@ def essence(asked: Fields) -> dict[str, object]:
 
 
 class Studio:
-    """Begins jobs, lets time pass over them, tells their end. Everything in it happens on one event loop.
+    """Begins jobs, lets time pass over them, calls back about their end. Everything in it happens on one event loop.
 
     A job has begun when `upload` or `work` returns; that of an `early` source has ended, and has called back.
     """
