@@ -25,9 +25,7 @@ TWELVELABS = Platform(
             kind=Kind.WORKS,
             source="lecture.mp4",
             request={"options": {"index_id": INDEX, "asset": {"enable_hls": False, "user_metadata": {"term": 2}}}},
-            asked=(
-                {"method": "url", "enable_hls": "false"},
-            ),  # its metadata have our mark, too
+            asked=({"method": "url", "enable_hls": "false"},),  # its metadata have our mark, too
             made=1,
             proves="uploaded and indexed once; options passed on",
         ),
