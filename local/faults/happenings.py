@@ -79,6 +79,8 @@ class Happening:
 
 NOTHING = Happening()
 STORM_SECONDS = 2 * 3600
+MOST_OUTAGES = 12
+"""At how many moments each outage begins: a day takes a second or two."""
 AWAY = (("dynamodb", 24.0), ("sqs", 1.0), ("secretsmanager", 1.0))
 """Which services are away, and for how many hours."""
 
@@ -121,8 +123,9 @@ def purges(points: Sequence[Point]) -> Iterator[Happening]:
 
 
 def outages(points: Sequence[Point]) -> Iterator[Happening]:
-    """Each service away for long, from each moment on at which something was about to happen."""
+    """Each service away for long, from moments on at which something was about to happen, evenly over the run."""
     moments = sorted({point.at // 1000 for point in points if point.at < 300_000})
+    moments = moments[:: -(-len(moments) // MOST_OUTAGES)]
     for service, hours in AWAY:
         for begins in moments:
             yield Happening(outage=Outage(service=service, begins=begins, ends=begins + hours * 3600))
