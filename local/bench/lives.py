@@ -264,9 +264,6 @@ def jobs(world: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    from local.faults import deployment  # noqa: PLC0415
-
-    del deployment.AWS_OWN["POWERTOOLS_METRICS_DISABLED"]  # metrics are lines of the log, too
     print(json.dumps({name: asdict(one) for name, one in lives(LOG).items()}), file=OUT)
 
 
