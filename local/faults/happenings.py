@@ -26,7 +26,7 @@ class Happening:
     def row(self) -> str:
         """Which row of the table it belongs to."""
         if self.order is not None:
-            return f"with {' and '.join(self.order.actors)}"
+            return "with two others" if len(self.order.actors) == 2 else f"with {self.order.actors[0]}"
         if self.outage is not None:
             return f"{self.outage.hours:g} h without {self.outage.service}"
         if self.storm is not None:

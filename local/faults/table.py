@@ -44,6 +44,9 @@ def printed(results: Sequence[Result]) -> None:
         for row, some in _grouped(of_it, _row).items():
             table.add_row("", row, *_cells(some))
     Console(width=190, soft_wrap=True).print(table)
+    print("\nExcepted, by what the documents say (no promise is broken):")
+    for name, number in Counter(result.excepted for result in results if result.excepted).most_common():
+        print(f"{number:8,}  {name}")
 
 
 def _row(result: Result) -> str:
