@@ -157,9 +157,7 @@ def delete(job: Job) -> bool:
     mark = job_key(job.job_id) | {"deleted_at": clock.iso(clock.now()), "v": job.version + 1, "expires_at": expiry()}
     if table.put(mark, condition="v = :version", version=job.version) is not None:
         return False
-    for item in list(table.query_all("pk = :pk", {"pk": f"JOB#{job.job_id}"})):
-        if item["sk"] != "JOB":
-            table.delete({"pk": item["pk"], "sk": item["sk"]})
+    _remove(job, but="JOB")
     return True
 
 
@@ -170,10 +168,14 @@ def discard(job: Job) -> bool:
     """
     if not table.delete_if(job_key(job.job_id), version=job.version):
         return False
-    for item in list(table.query_all("pk = :pk", {"pk": f"JOB#{job.job_id}"})):
-        if item["sk"] != "REQUEST":
-            table.delete({"pk": item["pk"], "sk": item["sk"]})
+    _remove(job, but="REQUEST")
     return True
+
+
+def _remove(job: Job, *, but: str) -> None:
+    for item in list(table.query_all("pk = :pk", {"pk": f"JOB#{job.job_id}"})):
+        if item["sk"] != but:
+            table.delete({"pk": item["pk"], "sk": item["sk"]})
 
 
 def _nonce() -> str:

@@ -62,8 +62,8 @@ def claim(job: Job, name: str) -> Job | None:
     return jobs.save(job, claimed)
 
 
-def submit[C](module: PlatformStep[C], client: C, job: Job, name: str, *, url: str) -> Submitted | PollResult | None:
-    """Ask the platform for a claimed step, and store what it says; its answer, None if it gave none that helps.
+def submit[C](module: PlatformStep[C], client: C, job: Job, name: str, *, url: str) -> None:
+    """Ask the platform for a claimed step, and store what it says.
 
     Raises what is a defect of ours; then the lease's end has the step looked at again.
     """
@@ -71,21 +71,18 @@ def submit[C](module: PlatformStep[C], client: C, job: Job, name: str, *, url: s
         answer = module.submit(client, job, callback_url=url)
     except TransientError as error:
         _try_again(job, name, error)
-        return None
     except RefusedByPlatformError as refusal:
         said = {"message": refusal.error.message, "http_status": refusal.status}
         _store_end(job, name, PollResult(end=StepFailed(error=refusal.error), body=said))
-        return None
     except Exception as error:
         if not is_aws_error(error):
             raise
         _release(job, name, error)
-        return None
-    if isinstance(answer, PollResult):
-        _store_end(job, name, answer)
     else:
-        _store_accepted(module, job, name, answer)
-    return answer
+        if isinstance(answer, PollResult):
+            _store_end(job, name, answer)
+        else:
+            _store_accepted(module, job, name, answer)
 
 
 # --- What the platform said ------------------------------------------------------------------------------------------
