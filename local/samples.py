@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from video_jobs.callbacks import tokens
+from video_jobs.callbacks import proofs
 
 from local.commands import ROOT
 
@@ -61,7 +61,7 @@ def signed(request: Mapping[str, Any], file: Path) -> dict[str, Any]:
     if provider in SIGNERS:
         return _signed_by_platform(request, provider, callback)
     job_id = f"sample-{callback}-{case}"
-    url = urlsplit(tokens.callback_url("", f"{provider}/{callback}", job_id, 1, key=SAMPLE_CALLBACK_KEY))
+    url = urlsplit(proofs.callback_url("", f"{provider}/{callback}", job_id, 1, key=SAMPLE_CALLBACK_KEY))
     route = f"POST {url.path}"
     context = request["requestContext"]
     return {

@@ -6,7 +6,7 @@ import re
 import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
-from video_jobs.callbacks import tokens
+from video_jobs.callbacks import proofs
 
 from local import template
 from local.commands import StackError
@@ -37,7 +37,7 @@ def url(callback: str, job_id: str, stack_name: str) -> str:
     outputs = stack.outputs()
     secret = stack.client("secretsmanager").get_secret_value(SecretId=outputs["CallbackKeysSecret"])
     key = json.loads(secret["SecretString"])["current"]
-    return tokens.callback_url(outputs["ApiUrl"], callback, job_id, 1, key=key)
+    return proofs.callback_url(outputs["ApiUrl"], callback, job_id, 1, key=key)
 
 
 if __name__ == "__main__":

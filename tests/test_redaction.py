@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from video_jobs import redaction
-from video_jobs.callbacks.tokens import callback_url
+from video_jobs.callbacks.proofs import callback_url
 from video_jobs.jobs.model import LONGEST_MESSAGE, JobError
 from video_jobs.platforms.apivideo import errors as apivideo
 from video_jobs.platforms.apsaravideo import errors as apsaravideo

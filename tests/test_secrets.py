@@ -11,7 +11,7 @@ from video_jobs.api import keys
 from video_jobs.aws import clients, secrets
 from video_jobs.aws.errors import is_aws_error
 from video_jobs.aws.secrets import SecretUnavailableError
-from video_jobs.callbacks import tokens
+from video_jobs.callbacks import proofs
 from video_jobs.worker.platform import token_url
 
 from local.samples import SAMPLE_BASE_URL, SAMPLE_SECRETS
@@ -142,7 +142,7 @@ def test_callback_keys_of_urls_that_were_given_out_and_that_are_given_out(stack:
         for key in (CALLBACK_KEY, "new-callback-key", "12345678", "")
     ]
 
-    assert tokens.sign("videodb/upload", "job-1", 1, key="new-callback-key") in url
+    assert proofs.sign("videodb/upload", "job-1", 1, key="new-callback-key") in url
     assert outcomes == [200, 200, 401, 401] * len(ONE_OF_EACH_CALLBACK)
 
 

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from itertools import chain
 
 import urllib3
-from video_jobs.callbacks import tokens
+from video_jobs.callbacks import proofs
 
 from local.demo.elsewhere import Elsewhere
 from local.demo.jobs_api import RETRY, ApiError
@@ -102,7 +102,7 @@ def forgeries_for(api_url: str, provider: Provider) -> list[Letter]:
 
 def tokens_guessed(api_url: str) -> list[Letter]:
     """To each of VideoDB's routes, signed with a key that is not the stack's."""
-    urls = [tokens.callback_url(api_url, f"videodb/{step}", FORGED_JOB, 1, key=GUESS) for step in PLAN]
+    urls = [proofs.callback_url(api_url, f"videodb/{step}", FORGED_JOB, 1, key=GUESS) for step in PLAN]
     return [Letter(url=url, body=UPLOADED) for url in urls]
 
 
@@ -142,7 +142,7 @@ def guessed(provider: Provider, body: bytes, now: int, url: str) -> Mapping[str,
 
 def begin_elsewhere(stack: LocalStack, elsewhere: Elsewhere) -> list[Finding]:
     """Work with the platforms' own APIs; and a callback of VideoDB's about such work, twice. What must come of it."""
-    url = tokens.callback_url(stack.api_url, "videodb/upload", ELSEWHERE_JOB, 1, key=_callback_key(stack))
+    url = proofs.callback_url(stack.api_url, "videodb/upload", ELSEWHERE_JOB, 1, key=_callback_key(stack))
     for _ in range(2):
         status, outcome = send(Letter(url=url, body=UPLOADED))
         if status != HTTPStatus.OK:

@@ -18,7 +18,7 @@ from video_jobs.jobs.model import Hint, Ignored
 from video_jobs.platforms.apsaravideo import payloads, signature
 from video_jobs.platforms.apsaravideo.payloads import Event
 from video_jobs.platforms.apsaravideo.upload_by_url import decide
-from video_jobs.proof import RejectedError
+from video_jobs.platforms.callback import RejectedError
 
 from local import samples as signing
 from local.platforms.apsaravideo import payloads as printed

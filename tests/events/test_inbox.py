@@ -15,14 +15,13 @@ from unittest.mock import patch
 import pytest
 from botocore.client import BaseClient
 from video_jobs import clock
-from video_jobs.callbacks import payloads
 from video_jobs.callbacks.inbox import replayed
 from video_jobs.callbacks.messages import Received
 from video_jobs.callbacks.registry import CALLBACKS
 from video_jobs.jobs import transitions
 from video_jobs.jobs.messages import messages
 from video_jobs.jobs.model import Hint, Job, JobStatus, StepFailed, StepStatus, StepSucceeded, Submitted
-from video_jobs.proof import Proof
+from video_jobs.platforms.callback import Proof
 from video_jobs.store import adoptions, events, jobs, media
 
 from tests.events.conftest import Away, Inbox
@@ -79,7 +78,7 @@ def message(
 
 def hint_of(sample: str) -> Hint:
     callback = CALLBACKS[callback_of(sample)]
-    found = callback.decide(payloads.payload_of(callback, body(read(sample))))
+    found = callback.decide(callback.payload_of(body(read(sample))))
     assert isinstance(found, Hint)
     return found
 

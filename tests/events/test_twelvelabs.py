@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 from video_jobs.aws import clients, secrets
-from video_jobs.callbacks.payloads import UnreadableError, payload_of
 from video_jobs.http import Request
 from video_jobs.jobs.model import Hint, Ignored
+from video_jobs.platforms.callback import RejectedError, UnreadableError
 from video_jobs.platforms.twelvelabs import signature
 from video_jobs.platforms.twelvelabs.task import CALLBACK, decide
-from video_jobs.proof import RejectedError
 
 from local import samples as signing
 from tests.cloudformation import ROOT
@@ -492,7 +491,7 @@ def test_whatever_the_platform_signs_is_answered_and_what_is_not_understood_wait
 
 
 def understood(text: str | bytes) -> Hint | Ignored:
-    return decide(payload_of(CALLBACK, text.encode() if isinstance(text, str) else text))
+    return decide(CALLBACK.payload_of(text.encode() if isinstance(text, str) else text))
 
 
 def test_every_sample_is_either_a_hint_or_ignored() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from video_jobs import http
-from video_jobs.callbacks import tokens
+from video_jobs.callbacks import proofs
 from video_jobs.platforms.apivideo import signature as apivideo
 from video_jobs.platforms.apsaravideo import signature as apsaravideo
 from video_jobs.platforms.twelvelabs import signature as twelvelabs
@@ -42,7 +42,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     for module in (twelvelabs, apivideo):
         change(monkeypatch, module, hmac, digest=noted(hmac.digest, message=1))
-    change(monkeypatch, tokens, hmac, new=noted(hmac.new, message=1))
+    change(monkeypatch, proofs, hmac, new=noted(hmac.new, message=1))
     change(monkeypatch, apsaravideo, hashlib, md5=noted(hashlib.md5, message=0))
     return sizes
 

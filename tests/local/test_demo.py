@@ -17,12 +17,11 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from video_jobs.api.views import EventView, JobSummary, JobView
 from video_jobs.callbacks.messages import Received
-from video_jobs.callbacks.payloads import payload_of
 from video_jobs.callbacks.registry import CALLBACKS
 from video_jobs.http import Request
 from video_jobs.jobs.model import Hint, JobError, JobStatus, StepStatus
+from video_jobs.platforms.callback import Proof, RejectedError
 from video_jobs.platforms.requests import PROVIDERS, AnyJobRequest, PlatformJobRequest
-from video_jobs.proof import Proof, RejectedError
 
 from local import aws
 from local.commands import StackError
@@ -865,7 +864,7 @@ def request_of(letter: Letter) -> Request:
 def test_what_is_forged_would_have_an_effect(provider: Provider) -> None:
     callback = CALLBACKS[SIGNED[provider]]
 
-    assert isinstance(callback.decide(payload_of(callback, unexpected.FORGED[provider])), Hint)
+    assert isinstance(callback.decide(callback.payload_of(unexpected.FORGED[provider])), Hint)
 
 
 # --- Work begun elsewhere ------------------------------------------------------------------------------------------

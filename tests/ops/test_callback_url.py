@@ -4,7 +4,7 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from video_jobs.callbacks import tokens
+from video_jobs.callbacks import proofs
 
 from local import deploy, running
 from local.commands import StackError
@@ -24,7 +24,7 @@ def test_the_url_lets_its_owner_in_for_that_callback_of_that_job(stack: Stack) -
     assert (parts.netloc, parts.path) == ("api.example.com", "/callbacks/videodb/index-scenes")
     query = parse_qs(parts.query)
     assert query["job"] == ["my-job"]
-    assert tokens.holds(query["token"][0], "videodb/index_scenes", "my-job", 1, keys=[CALLBACK_KEY])
+    assert proofs.holds(query["token"][0], "videodb/index_scenes", "my-job", 1, keys=[CALLBACK_KEY])
     body = json.dumps({"success": True, "data": {"scene_index_id": "f4db35c5ce45a709"}})
     assert stack.callback("videodb/index_scenes", body, query=parts.query)["outcome"] == "accepted"
 

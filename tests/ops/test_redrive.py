@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 from video_jobs.callbacks.messages import Received
-from video_jobs.proof import Proof
+from video_jobs.platforms.callback import Proof
 
 from local import deploy, running
 from local.commands import StackError

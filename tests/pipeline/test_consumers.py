@@ -27,7 +27,7 @@ from video_jobs.aws.errors import AwsUnavailableError, is_aws_error
 from video_jobs.aws.queues import NotSentError
 from video_jobs.callbacks.messages import Received
 from video_jobs.jobs.model import PollResult, StepSucceeded
-from video_jobs.proof import Proof
+from video_jobs.platforms.callback import Proof
 from video_jobs.store import batches, jobs, table
 from video_jobs.store.table import ConflictError
 

@@ -12,8 +12,8 @@ import pytest
 from video_jobs.callbacks.messages import Received
 from video_jobs.jobs import transitions
 from video_jobs.jobs.model import Job, PollResult, StepFailed, StepRunning, StepSucceeded
+from video_jobs.platforms.callback import Proof
 from video_jobs.platforms.videodb.errors import from_message
-from video_jobs.proof import Proof
 from video_jobs.store import events, jobs
 
 from tests.orders import Act

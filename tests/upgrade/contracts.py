@@ -20,7 +20,7 @@ from video_jobs.jobs.model import Hint, Job, JobError, RetryPolicy, Step, StepFa
 from video_jobs.jobs.model import Request as JobRequest
 from video_jobs.notifications import events as notifications
 from video_jobs.notifications.events import Notification
-from video_jobs.proof import Proof
+from video_jobs.platforms.callback import Proof
 from video_jobs.store import adoptions, batches, events, items, jobs, media, table
 from video_jobs.store.batches import Post
 from video_jobs.store.events import Event

@@ -12,12 +12,10 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from video_jobs import clock, logs, settings
 from video_jobs.aws import clients
 from video_jobs.aws.queues import TooLargeToSendError
-from video_jobs.callbacks import payloads, proofs
+from video_jobs.callbacks import proofs
 from video_jobs.callbacks.messages import Received
-from video_jobs.callbacks.payloads import TooLargeError, UnreadableError
-from video_jobs.http import Request, json_answer
-from video_jobs.platforms.callback import Callback
-from video_jobs.proof import RejectedError
+from video_jobs.http import MalformedBodyError, Request, json_answer
+from video_jobs.platforms.callback import Callback, RejectedError, TooLargeError, UnreadableError
 
 type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -90,8 +88,8 @@ def _taken(callback: Callback[Any], request: Request) -> Outcome:
     if proof.job_id is not None:
         logger.append_keys(job_id=proof.job_id, attempt=proof.attempt)
     try:
-        body = payloads.body_of(request)
-    except UnreadableError as error:  # base64 that is none: there is nothing that a fix could read
+        body = request.body
+    except MalformedBodyError as error:  # base64 that is none: there is nothing that a fix could read
         logger.error(Outcome.UNREADABLE, extra={"reason": str(error)})
         return Outcome.UNREADABLE
     received = Received(
@@ -103,7 +101,7 @@ def _taken(callback: Callback[Any], request: Request) -> Outcome:
 def _sent(callback: Callback[Any], received: Received) -> Outcome:
     """Put it into the Inbox; what cannot be read, among the Inbox's dead letters."""
     try:
-        payloads.payload_of(callback, received.body)
+        callback.payload_of(received.body)
     except UnreadableError as error:
         outcome = Outcome.TOO_LARGE if isinstance(error, TooLargeError) else Outcome.UNREADABLE
         logger.error(outcome, extra={"reason": str(error)})

@@ -14,14 +14,12 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from video_jobs import clock, logs, settings
 from video_jobs.aws import queues
 from video_jobs.aws.consumers import ComesAgainError
-from video_jobs.callbacks import payloads
 from video_jobs.callbacks.messages import Received
 from video_jobs.callbacks.registry import CALLBACKS
 from video_jobs.jobs import transitions
 from video_jobs.jobs.messages import Look, messages
 from video_jobs.jobs.model import Hint, Ignored, Job, Meaning, StepEnd, StepFailed, StepSucceeded
-from video_jobs.platforms.callback import Callback
-from video_jobs.proof import Proof
+from video_jobs.platforms.callback import Callback, Proof
 from video_jobs.store import adoptions, events, jobs, media
 from video_jobs.store.events import Event
 from video_jobs.store.table import ConflictError
@@ -41,7 +39,7 @@ def take(record: SQSRecord, _context: Any) -> None:
     if callback is None:
         raise ValueError(f"there is no callback {received.callback}")
     logger.append_keys(provider=callback.provider, callback=callback.name)
-    meaning: Meaning = callback.decide(payloads.payload_of(callback, received.body))
+    meaning: Meaning = callback.decide(callback.payload_of(received.body))
     tries = int(record.attributes.approximate_receive_count)
     match meaning:
         case StepSucceeded() | StepFailed():

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from video_jobs.aws import queues
-from video_jobs.proof import Proof
+from video_jobs.platforms.callback import Proof
 
 QUEUE = "inbox"
 

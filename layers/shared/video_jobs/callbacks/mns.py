@@ -17,7 +17,7 @@ from video_jobs.callbacks.endpoint import Outcome, accept
 from video_jobs.callbacks.messages import Received
 from video_jobs.jobs.model import safe_words
 from video_jobs.platforms.apsaravideo.upload_by_url import CALLBACK
-from video_jobs.proof import Proof
+from video_jobs.platforms.callback import Proof
 
 MOST_MESSAGES = 16
 """What MNS gives at once."""

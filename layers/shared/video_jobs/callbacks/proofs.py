@@ -1,15 +1,19 @@
-"""Who sent a callback: the token in a URL that we gave out, or the platform's signature."""
+"""Who sent a callback: the token in a URL that we gave out, or the platform's signature.
+
+A token proves that we gave the URL out, for one callback of one attempt at one job. VideoDB signs nothing and its
+bodies name neither job nor operation (docs.videodb.io/callback-details-66), so the URL must carry both, and the proof.
+"""
 
 import hashlib
+import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from video_jobs.aws import secrets
-from video_jobs.callbacks import tokens
 from video_jobs.http import Request
-from video_jobs.platforms.callback import Callback, Verify
-from video_jobs.proof import Proof, RejectedError
+from video_jobs.platforms.callback import Callback, Proof, RejectedError, Verify
 
 _JOB_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _ATTEMPT = re.compile(r"[0-9]{1,9}")
@@ -47,6 +51,32 @@ def token(name: str, request: Request, keys: Mapping[str, str]) -> Proof:
     job_id, attempt, given = (request.parameter(part) for part in ("job", "attempt", "token"))
     if not (job_id and attempt and given and _JOB_ID.fullmatch(job_id) and _ATTEMPT.fullmatch(attempt)):
         raise RejectedError("the URL is not one that we gave out")
-    if not tokens.holds(given, name, job_id, int(attempt), keys=keys.values()):
+    if not holds(given, name, job_id, int(attempt), keys=keys.values()):
         raise RejectedError("the token does not hold")
     return Proof(job_id=job_id, attempt=int(attempt))
+
+
+# --- Tokens -----------------------------------------------------------------------------------------------------------
+
+
+def sign(callback: str, job_id: str, attempt: int, *, key: str) -> str:
+    """HMAC-SHA256 over what the URL stands for, as 64 lower-case hexadecimal digits.
+
+    `callback` is "provider/callback" in snake case. The parts are joined by a line break, which none can contain.
+    """
+    message = f"{callback}\n{job_id}\n{attempt}".encode()
+    return hmac.new(key.encode(), message, hashlib.sha256).hexdigest()
+
+
+def holds(token: str, callback: str, job_id: str, attempt: int, *, keys: Iterable[str]) -> bool:
+    """Whether one of the keys made this token. Every key is tried, in constant time each."""
+    given = token.encode("utf-8", "replace")
+    matches = [hmac.compare_digest(given, sign(callback, job_id, attempt, key=key).encode()) for key in keys]
+    return any(matches)
+
+
+def callback_url(base_url: str, callback: str, job_id: str, attempt: int, *, key: str) -> str:
+    """The URL to give to a platform: our route for this callback, and who may use it."""
+    path = callback.replace("_", "-")
+    query = urlencode({"job": job_id, "attempt": attempt, "token": sign(callback, job_id, attempt, key=key)})
+    return f"{base_url}/callbacks/{path}?{query}"

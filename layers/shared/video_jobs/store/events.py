@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from video_jobs import clock
-from video_jobs.jobs.model import Job
+from video_jobs import clock, jsontext
+from video_jobs.jobs.model import LARGEST_BODY, Job, PollResult, StepSucceeded
 from video_jobs.store import table
 from video_jobs.store.table import Page, expiry, medium_key, packed, to_plain, unpacked
 
@@ -69,6 +69,29 @@ def archive(event: Event) -> bool:
         **({"identity": event.identity} if event.identity is not None else {}),
     }
     return table.put_new(item) is None
+
+
+def archive_answer(job: Job, name: str, result: PollResult, *, via: str) -> None:
+    """Keep the answer that has ended a step, when its platform was asked. What is too large can be asked for again."""
+    text = jsontext.write(dict(result.body), ascii_only=False)
+    size = len(text.encode())
+    if size > LARGEST_BODY:
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        text = jsontext.write({"omitted": "too large", "bytes": size, "sha256": digest})
+    step = job.steps[name]
+    archive(
+        Event(
+            callback=f"{job.provider}/{name}",
+            via=via,
+            meaning="succeeded" if isinstance(result.end, StepSucceeded) else "failed",
+            body=text,
+            headers={},
+            received_at=clock.now(),
+            job_id=job.job_id,
+            attempt=step.attempt,
+            identity=f"{name}\n{step.attempt}\n{via}\n{text}",
+        )
+    )
 
 
 def events(job: Job, *, limit: int, cursor: str | None = None) -> Page[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from video_jobs import settings
 from video_jobs.aws import secrets
-from video_jobs.callbacks import tokens
+from video_jobs.callbacks import proofs
 from video_jobs.jobs.model import Job, PollResult, Step, StepRunning, Submitted
 
 
@@ -53,7 +53,7 @@ def token_url(job: Job, name: str) -> str:
         key = secrets.values("CALLBACK_KEYS_SECRET")["current"]
     except KeyError:
         raise secrets.SecretUnavailableError('the callback keys have no "current" one to sign with') from None
-    return tokens.callback_url(
+    return proofs.callback_url(
         settings.setting("CALLBACK_BASE_URL"),
         f"{job.provider}/{name}",
         job.job_id,

@@ -15,10 +15,9 @@ from video_jobs.jobs.messages import messages
 from video_jobs.jobs.model import Job, JobError, PollResult, Step, StepFailed, StepRunning, StepSucceeded
 from video_jobs.notifications import events as notifications
 from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
-from video_jobs.store import jobs, media
+from video_jobs.store import events, jobs, media
 from video_jobs.store.table import ConflictError
 from video_jobs.worker import backoff
-from video_jobs.worker.archive import archive
 from video_jobs.worker.platform import Platform
 from video_jobs.worker.submit import first_poll
 
@@ -112,7 +111,7 @@ def end(job: Job, name: str, result: PollResult, *, confirm: bool = False) -> No
     try:
         if isinstance(result.end, StepSucceeded):
             media.link(job, result.end.refs)
-        archive(job, name, result, via="poll")
+        events.archive_answer(job, name, result, via="poll")
         _save(job, partial(_ended, name=name, seen=step, result=result, confirm=confirm))
     except Exception as error:
         if is_aws_error(error) or isinstance(error, ConflictError) or not result.end.result:

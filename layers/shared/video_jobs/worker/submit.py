@@ -15,10 +15,9 @@ from video_jobs.jobs.messages import messages
 from video_jobs.jobs.model import Job, JobError, PollResult, Step, StepEnd, StepFailed, StepSucceeded, Submitted
 from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
 from video_jobs.platforms.media import medium_of
-from video_jobs.store import jobs, media
+from video_jobs.store import events, jobs, media
 from video_jobs.store.table import ConflictError
 from video_jobs.worker import backoff
-from video_jobs.worker.archive import archive
 from video_jobs.worker.platform import Platform, PlatformStep
 
 LEASE_SECONDS = 90
@@ -117,7 +116,7 @@ def _store_end(job: Job, name: str, result: PollResult) -> None:
     def store() -> None:
         if isinstance(result.end, StepSucceeded):
             media.link(job, result.end.refs)
-        archive(job, name, result, via="submit")
+        events.archive_answer(job, name, result, via="submit")
         _change(job, partial(_ended, name=name, attempt=attempt, end=result.end))
 
     _insist(store)

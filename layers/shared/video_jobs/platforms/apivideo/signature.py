@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from video_jobs.aws import secrets
 from video_jobs.http import MalformedBodyError, Request
-from video_jobs.proof import RejectedError
+from video_jobs.platforms.callback import RejectedError
 
 WEBHOOK = "webhook_"
 """How the ids of webhooks begin, which are the names of their secrets in the platform's secret."""

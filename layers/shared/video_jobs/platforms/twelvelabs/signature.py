@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from video_jobs import settings
 from video_jobs.aws import secrets
 from video_jobs.http import MalformedBodyError, Request
-from video_jobs.proof import RejectedError
+from video_jobs.platforms.callback import RejectedError
 
 WEBHOOK = "webhook"
 """How the names of webhook secrets begin in the platform's secret: all of them are accepted."""
