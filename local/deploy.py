@@ -44,7 +44,7 @@ def parameters(endpoint_url: str, given: Mapping[str, str | int], stack_name: st
         "AwsEndpointUrl": endpoint_url,
         "CallbackBaseUrl": api_url(endpoint_url, stack_name),
         "CheckIntervalSeconds": 1,
-        "UnclaimedWaits": "1,2,3",  # what is simulated answers a submit at once
+        "AdoptionWaits": "1,2,3",  # what is simulated answers a submit at once
         "SweepRate": "rate(1 minute)",
         "NotifyAllowPrivate": "true",  # receivers are on this machine, too
     }

@@ -77,7 +77,7 @@ ENVIRONMENT = {
     "CHECK_INTERVAL_SECONDS": "0",  # a check is due at once: no test waits
     "STEP_DEADLINE_SECONDS": "3600",
     "NOTIFY_ALLOW_PRIVATE": "false",
-    "UNCLAIMED_WAITS": "5,30,120",
+    "ADOPTION_WAITS": "5,30,120",
 }
 
 

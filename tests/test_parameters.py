@@ -16,7 +16,7 @@ BOUNDARY = "arn:aws:iam::123456789012:policy/teams/boundary"
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1234abcd-12ab-34cd-56ef-1234567890ab"
 RESTORED = "arn:aws:dynamodb:eu-west-1:123456789012:table/jobs-restored"
 LOCAL = {"AwsEndpointUrl": "http://127.0.0.1:4566"}
-ONLY_LOCAL = ["AwsEndpointUrl", "NotifyAllowPrivate", "UnclaimedWaits"]
+ONLY_LOCAL = ["AwsEndpointUrl", "NotifyAllowPrivate", "AdoptionWaits"]
 
 
 def of_type(kind: str, **parameters: str | int) -> dict[str, Any]:
@@ -104,7 +104,7 @@ GOOD: dict[str, list[str | int]] = {
     "PermissionsBoundaryArn": ["", BOUNDARY, "arn:aws:iam::aws:policy/PowerUserAccess"],
     "RestoredTableArn": ["", RESTORED],
     "AwsEndpointUrl": ["", "http://127.0.0.1:4566", "http://localhost:4566"],
-    "UnclaimedWaits": ["5,30,120", "1"],
+    "AdoptionWaits": ["5,30,120", "1"],
     "ApiReservedConcurrency": [0, 5],
 }
 BAD: dict[str, list[str | int]] = {
@@ -136,7 +136,7 @@ BAD: dict[str, list[str | int]] = {
     "PermissionsBoundaryArn": ["boundary", "arn:aws:iam::123456789012:role/boundary"],
     "RestoredTableArn": ["jobs-restored", RESTORED + "/index/due"],
     "AwsEndpointUrl": ["https://dynamodb.eu-west-1.amazonaws.com", "http://aws.example.com"],
-    "UnclaimedWaits": ["", "5, 30", "-1", "5,"],
+    "AdoptionWaits": ["", "5, 30", "-1", "5,"],
     "CheckIntervalSeconds": [0, 901],
     "VideoDbConcurrency": [1, 1001],
     "WorkerMemory": [128, 10241],

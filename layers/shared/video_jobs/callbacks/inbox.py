@@ -107,9 +107,9 @@ def _apply_hint(callback: Callback[Any], received: Received, hint: Hint, tries: 
         events.archive(event)
         if [job_id for job_id in followers if _changed(job_id, partial(_hinted, hint=hint))]:
             return
-    waits = _unclaimed_waits()
+    waits = _adoption_waits()
     if tries <= len(waits):
-        raise ComesAgainError("unclaimed", delay=waits[tries - 1])
+        raise ComesAgainError("not_followed", delay=waits[tries - 1])
     events.archive(event)
     if not adoptions.is_allowed(received.proof.signature):
         logger.warning("adoption_limit")
@@ -121,9 +121,9 @@ def _apply_hint(callback: Callback[Any], received: Received, hint: Hint, tries: 
     _adopt(job)
 
 
-def _unclaimed_waits() -> list[int]:
+def _adoption_waits() -> list[int]:
     """Seconds until a callback comes again whose id no job has yet: our own submit may be on its way."""
-    return [int(wait) for wait in settings.setting("UNCLAIMED_WAITS").split(",")]
+    return [int(wait) for wait in settings.setting("ADOPTION_WAITS").split(",")]
 
 
 def _hinted(job: Job, *, hint: Hint) -> Job | None:
