@@ -1,8 +1,9 @@
 """What the log never has: credentials, whoever's words they are in, and values that did not fit."""
 
+import ast
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -24,6 +25,9 @@ from tests.test_redaction import CALLBACK, PRESIGNED, SECRET_PARTS
 
 logger = logs.logger()
 
+FILES = [*ROOT.glob("functions/**/*.py"), *ROOT.glob("layers/shared/video_jobs/**/*.py")]
+LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
+WORD = r"'[a-z_]+'"
 MARK = "a-value-that-does-not-fit"
 
 
@@ -35,11 +39,34 @@ def leaks(text: str) -> list[str]:
 
 
 def test_every_logger_is_made_where_its_lines_are_redacted() -> None:
-    files = [*ROOT.glob("functions/**/*.py"), *ROOT.glob("layers/shared/video_jobs/**/*.py")]
-
-    makers = [str(file.relative_to(ROOT)) for file in files if re.search(r"\b(Logger|getLogger)\(", file.read_text())]
+    makers = [str(file.relative_to(ROOT)) for file in FILES if re.search(r"\b(Logger|getLogger)\(", file.read_text())]
 
     assert makers == ["layers/shared/video_jobs/logs.py"]
+
+
+def said(source: str) -> Iterator[str]:
+    """The constants among what a module logs: a message, or the messages between which it chooses."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="logger"), attr=level), args=[message, *_]) if (
+                level in LEVELS
+            ):
+                chosen = (message.body, message.orelse) if isinstance(message, ast.IfExp) else (message,)
+                yield from (ast.unparse(each) for each in chosen if not isinstance(each, ast.Name | ast.Attribute))
+
+
+def test_a_message_is_a_word_to_search_for() -> None:
+    messages = {message for file in FILES for message in said(file.read_text())}
+
+    assert not [message for message in messages if not re.fullmatch(WORD, message)]
+    assert {"'defect'", "'applied'", "'unchanged'", "'moved_to_dead_letters'"} <= messages
+
+
+@pytest.mark.parametrize(
+    "message", ["'not moved'", "f'job {x}'", "'gone ' + x", "'Gone'", "'done' if x else 'not done'"]
+)
+def test_a_sentence_is_none(message: str) -> None:
+    assert [each for each in said(f"logger.info({message})") if not re.fullmatch(WORD, each)]
 
 
 def test_no_part_of_a_line_has_a_credential() -> None:

@@ -269,5 +269,5 @@ def test_a_refusal_is_logged_without_the_key(log: Log) -> None:
     ask(x_api_key="almost-a-key", authorization="Bearer also-a-key")
 
     (line,) = log.lines
-    assert (line["level"], line["message"], line["path"]) == ("WARNING", "refused", "/jobs/nobody")
+    assert (line["level"], line["message"], line["path"]) == ("WARNING", "request_refused", "/jobs/nobody")
     assert "a-key" not in log.getvalue()

@@ -728,7 +728,7 @@ def test_the_log_has_no_key_and_no_token(stack: Stack) -> None:
         show(authorization="Bearer a-wrong-bearer")
         show(authorization=basic("a-wrong-user:"))
 
-    assert (len(log.messages("refused")), len(log.messages("asked"))) == (4, 1)
+    assert (len(log.messages("request_refused")), len(log.messages("asked"))) == (4, 1)
     logged = log.getvalue()
     for secret in (API_KEY, "a-wrong", basic("a-wrong-user:").split()[1], *map(str, tokens.values())):
         assert secret not in logged or secret in ("Bearer", "3600")

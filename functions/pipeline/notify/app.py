@@ -61,11 +61,11 @@ def deliver(record: SQSRecord, _context: Any) -> None:
         logger.append_keys(to=to, event_id=notification.event_id, **_about(notification))
         outcome = _WAYS[notification.to](notification)
     except Exception as error:
-        said = "newer_version" if isinstance(error, NewerVersionError) else "not taken"
+        said = "newer_version" if isinstance(error, NewerVersionError) else "not_taken"
         logger.warning(said, exc_info=not isinstance(error, NotTakenError), extra={"reason": str(error)})
         _count(to, Outcome.FAILED)
         asked = error.wait_seconds if isinstance(error, NotTakenError) else 0.0
-        raise ComesAgainError("not taken", delay=_wait(received, asked=asked)) from error
+        raise ComesAgainError("not_taken", delay=_wait(received, asked=asked)) from error
     logger.info(outcome)
     _count(to, outcome)
 
@@ -128,7 +128,7 @@ def _keys() -> dict[str, bytes]:
         try:
             keys[name] = signing.key_of(secret)
         except signing.UnusableKeyError as error:
-            logger.error("unusable key", extra={"key_name": name, "reason": str(error)})
+            logger.error("unusable_key", extra={"key_name": name, "reason": str(error)})
     if not keys:
         raise secrets.SecretUnavailableError("the secret of notifications has no key: base64 of 24 to 64 bytes")
     return keys

@@ -64,7 +64,7 @@ class Api:
         try:
             name = self._owner(request)
         except Exception as error:  # the border: whoever asks gets an answer that it can read
-            logger.warning("refused", extra={"path": event.get("rawPath"), "reason": type(error).__name__})
+            logger.warning("request_refused", extra={"path": event.get("rawPath"), "reason": type(error).__name__})
             return _plain(self._refused(error))
         logger.append_keys(api_key_name=name)
         logger.info("asked", extra={"request_id": event["requestContext"].get("requestId")})

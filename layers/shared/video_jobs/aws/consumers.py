@@ -12,7 +12,7 @@ it rings, stays, and comes back with a redrive.
 import base64
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -64,6 +64,8 @@ def consumer(
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def handler(event: dict[str, Any], context: Any) -> Any:
+        gone: set[str] = set()
+
         def one(record: SQSRecord) -> None:
             logger.clear_state()
             try:
@@ -74,6 +76,7 @@ def consumer(
             except Exception as error:
                 if not _has_left(record, error, _source(record, sources), dead_letters, tries):
                     raise
+                gone.add(record.message_id)
 
         answer = process_partial_response(event=event, record_handler=one, processor=processor, context=context)
         if afterwards is None:
@@ -81,15 +84,17 @@ def consumer(
         try:
             afterwards()
         except Exception as error:  # the border: what is not done for all is done for none
-            return _all_again(event, error, sources)
+            return _all_again(event, error, sources, but=gone)
         return answer
 
     return handler
 
 
-def _all_again(event: Mapping[str, Any], error: Exception, sources: Sequence[str]) -> dict[str, Any]:
-    """Report all messages of an invocation as failed."""
-    records = [SQSRecord(record) for record in event["Records"]]
+def _all_again(
+    event: Mapping[str, Any], error: Exception, sources: Sequence[str], *, but: Collection[str]
+) -> dict[str, Any]:
+    """Report all messages of an invocation as failed, but those that are among the dead letters."""
+    records = [found for record in event["Records"] if (found := SQSRecord(record)).message_id not in but]
     for record in records:
         _has_left(record, error, _source(record, sources), None, 0)
     return {"batchItemFailures": [{"itemIdentifier": record.message_id} for record in records]}
@@ -136,7 +141,7 @@ def _hide(record: SQSRecord, queue: str, delay: float) -> None:
             VisibilityTimeout=math.ceil(delay),
         )
     except Exception:  # the border: there is nothing else to tell SQS by
-        logger.exception("comes again when its queue says")
+        logger.exception("not_hidden")
 
 
 def _moved(record: SQSRecord, dead_letters: str) -> bool:
@@ -149,9 +154,9 @@ def _moved(record: SQSRecord, dead_letters: str) -> bool:
     try:
         clients.sqs().send_message(**message)
     except Exception:  # the border: nothing may be lost
-        logger.exception("not moved to the dead letters")
+        logger.exception("not_moved")
         return False
-    logger.error("moved to the dead letters")
+    logger.error("moved_to_dead_letters")
     return True
 
 

@@ -176,4 +176,4 @@ def _delete(queue: Any, receipt_handle: str) -> None:
     except MNSServerException as error:
         if error.type != "MessageNotExist":
             raise
-        logger.warning("came back before it was deleted")
+        logger.warning("came_back")
