@@ -49,7 +49,7 @@ class Request:
             raise MalformedBodyError(f"the body is not base64: {error}") from None
 
     @property
-    def received_at(self) -> float:
+    def received_at_seconds(self) -> float:
         """When API Gateway received it, in seconds since 1970: no sender can set it."""
         context = self._event.get("requestContext")
         epoch = context.get("timeEpoch") if isinstance(context, dict) else None

@@ -20,6 +20,7 @@ class Received:
     body: bytes
     headers: Mapping[str, str]
     received_at: int
+    """Milliseconds since 1970."""
     proof: Proof
 
     def written(self) -> str:

@@ -43,13 +43,13 @@ def read(body: str) -> Notification:
 
 
 def job_ended(job: Job) -> None:
-    """Have a job's last end announced. Raises NotSentError: again is harmless, the id is the same."""
+    """Have a job's last end announced. Raises what AWS raises: again is harmless, the id is the same."""
     event_id = _event_id("job.ended", job.job_id, job.ends)
     _send(event_id, _job_event(f"job.{job.status}", job.ended_at, job), job.request.notify_url)
 
 
 def job_polled(job: Job, step: str) -> None:
-    """Have it announced that a poll has left a step running. Raises NotSentError."""
+    """Have it announced that a poll has left a step running. Raises as `job_ended` does."""
     polled = job.steps[step]
     event_id = _event_id("job.polled", job.job_id, step, polled.attempt, polled.polls)
     _send(event_id, _job_event("job.polled", polled.polled_at, job, polled_step=step), job.request.notify_url)

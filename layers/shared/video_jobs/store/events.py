@@ -28,6 +28,7 @@ class Event:
     body: str
     headers: Mapping[str, str]
     received_at: int
+    """Milliseconds since 1970."""
     job_id: str | None = None
     """The job that a URL's token names, or that asked."""
     attempt: int | None = None

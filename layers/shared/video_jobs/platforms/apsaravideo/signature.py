@@ -62,7 +62,7 @@ def verify(request: Request, values: Mapping[str, str]) -> str:
         request.headers.get("x-vod-signature"),
         url=_configured_url(request),
         keys=keys,
-        now=request.received_at,
+        now=request.received_at_seconds,
         tolerance=settings.number("SIGNATURE_TOLERANCE_SECONDS"),
     )
 

@@ -72,6 +72,6 @@ def verify(request: Request, values: Mapping[str, str]) -> str:
         request.headers.get("tl-signature"),
         body,
         keys=keys,
-        now=request.received_at,
+        now=request.received_at_seconds,
         tolerance=settings.number("SIGNATURE_TOLERANCE_SECONDS"),
     )
