@@ -294,7 +294,7 @@ GRANTED: dict[str, dict[str, set[str]]] = {
     "InboxRole": {
         "InboxQueue": CONSUME,
         "InboxDeadLetters": SEND,
-        "Jobs": table("GetItem", "PutItem", "UpdateItem", "Query"),
+        "Jobs": table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
         **TO_WORKERS,
     },
     "VideoDbWorkerRole": worker_of("VideoDb", "CallbackKeys", "VideoDbApiKey"),

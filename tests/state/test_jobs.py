@@ -369,7 +369,7 @@ def test_a_deleted_job_leaves_a_mark_and_nothing_else_however_many_events_it_has
     assert jobs.delete(job)
 
     (mark,) = stack.items("JOB#")
-    assert set(mark) == {"pk", "sk", "v", "deleted_at", "expires_at", "schema_version"}
+    assert set(mark) == {"pk", "sk", "v", "nonce", "deleted_at", "expires_at", "schema_version"}
     assert jobs.read("job-1") is None
     assert jobs.read_many(["job-1", "job-2"]) == {"job-1": None}
 
@@ -504,3 +504,34 @@ def test_a_lost_backoff_is_made_once() -> None:
         jobs.change("job-1", backed_off(counts=False), known=job)
 
     assert read().steps["upload"].spared == 1
+
+
+# --- What is left of others --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.every_engine
+def test_an_id_whose_job_has_expired_is_free_whatever_is_left_of_it(stack: Stack) -> None:
+    lived(*SUCCEEDED)
+    table.delete(table.job_key("job-1"))  # as DynamoDB does after the retention; its request and results outlive it
+
+    made = jobs.create(new_job(plan=["upload"], source="https://example.com/another.mp4"))
+
+    assert made.status == JobStatus.PENDING
+    assert read().request.source == "https://example.com/another.mp4"
+    assert read().steps["upload"].result is None
+
+
+@pytest.mark.every_engine
+def test_a_job_whose_last_end_is_not_announced_is_not_deleted(stack: Stack) -> None:
+    assert not jobs.delete(lived(claimed(), ended(FAILURE)))
+    assert read().status == JobStatus.FAILED
+
+
+@pytest.mark.every_engine
+def test_a_deletion_whose_answer_is_lost_is_finished_when_the_sdk_sends_it_again(stack: Stack) -> None:
+    job = lived(*SUCCEEDED)
+
+    with sent_twice("PutItem"):
+        assert jobs.delete(job)
+
+    assert [item["sk"] for item in stack.items("JOB#")] == ["JOB"]

@@ -77,9 +77,12 @@ def delete(task_id: str) -> Response[str]:
         )
     announce(job)  # it would never be
     job = _task(job.job_id)
+    moved = refusals.task_cannot_be_deleted(f"Task {task_id} changed at the same moment. Try again.")
+    if not job.is_announced:
+        raise moved
     _delete_theirs(job)
     if not jobs.delete(job):
-        raise refusals.task_cannot_be_deleted(f"Task {task_id} changed at the same moment. Try again.")
+        raise moved
     logger.info("deleted", extra={"job_id": job.job_id, "provider": PROVIDER})
     return Response(status_code=HTTPStatus.NO_CONTENT, body="")
 

@@ -1,3 +1,3 @@
 """What every function of the stack is made of."""
 
-__version__ = "0.4.0"
+__version__ = "1.0.0"

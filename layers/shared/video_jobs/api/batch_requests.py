@@ -1,5 +1,7 @@
 """What `POST /batches` takes: what a job of the platform takes, with many sources in the place of one."""
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model, model_validator
@@ -88,10 +90,8 @@ def _batch_request(job_request: type[BaseModel]) -> type[BatchRequest]:
 if TYPE_CHECKING:
     AnyBatchRequest = BatchRequest
 else:
-    _requests = tuple(_batch_request(request) for request in get_args(PlatformJobRequest))
-    AnyBatchRequest = Annotated[
-        _requests[0] | _requests[1] | _requests[2] | _requests[3], Field(discriminator="provider")
-    ]
+    _requests = map(_batch_request, get_args(PlatformJobRequest))
+    AnyBatchRequest = Annotated[reduce(or_, _requests), Field(discriminator="provider")]
 
 
 class SourcesRequest(Body):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
@@ -19,7 +19,7 @@ from video_jobs.api.problems import ProblemError
 from video_jobs.api.sending import look
 from video_jobs.api.views import EventPage, JobPage, JobView, ReplayView
 from video_jobs.api.waiting import Since, Wait, when_changed
-from video_jobs.aws import clients
+from video_jobs.aws import queues
 from video_jobs.callbacks.inbox import replayed
 from video_jobs.jobs import transitions
 from video_jobs.jobs.model import Job, JobStatus
@@ -35,7 +35,10 @@ logger = logs.logger()
 routes = Routes()
 
 # The framework looks for the parameters' kinds in plain aliases, not in `type` statements.
-Provider = Literal["videodb", "twelvelabs", "apivideo", "apsaravideo"]
+if TYPE_CHECKING:
+    Provider = str
+else:
+    Provider = Literal[PROVIDERS]
 JobId = Annotated[str, Path(max_length=128, description="The job's id.")]
 EventId = Annotated[str, Path(max_length=64, description="The event's id.")]
 
@@ -229,8 +232,7 @@ def replay(job_id: JobId, event_id: EventId) -> Response[ReplayView]:
         raise ProblemError(
             HTTPStatus.CONFLICT, "not_a_callback", f"The event is not a callback: we learnt it by a {event['via']}."
         )
-    message = replayed(event, job).written()
-    clients.sqs().send_message(QueueUrl=settings.setting("INBOX_QUEUE_URL"), MessageBody=message)
+    queues.send(settings.setting("INBOX_QUEUE_URL"), replayed(event, job).written())
     logger.info("replayed", extra={"job_id": job_id, "event_id": event_id})
     return json_response(HTTPStatus.ACCEPTED, ReplayView(job_id=job_id, event_id=event_id))
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
@@ -266,7 +267,11 @@ def _summary(job: Job) -> dict[str, Any]:
 
 def _shortened(source: str | None) -> str | None:
     """What a list shows of a source: a query string may hold a signature, and a hundred long ones are no list."""
-    return source and source.split("?", 1)[0].split("#", 1)[0][:LONGEST_LISTED_SOURCE]
+    if source is None:
+        return None
+    parts = urlsplit(source)
+    host = parts.netloc.rpartition("@")[2]  # a user's name and password are nobody's business
+    return f"{parts.scheme}://{host}{parts.path}"[:LONGEST_LISTED_SOURCE]
 
 
 def _batch_summary(batch: Batch) -> dict[str, Any]:

@@ -68,10 +68,12 @@ def written(message: Mapping[str, Any], queue: str) -> str:
     return text
 
 
-def send(queue_url: str, message: Mapping[str, Any], queue: str, *, delay: int = 0) -> None:
-    """Send one message. Raises TooLargeToSendError."""
-    later: dict[str, Any] = {"DelaySeconds": delay} if delay else {}
-    clients.sqs().send_message(QueueUrl=queue_url, MessageBody=written(message, queue), **later)
+def send(queue_url: str, text: str, *, delay: int = 0, group: str | None = None) -> None:
+    """Send one message, as `written` gives it. A group that keeps a queue busy lets other messages pass."""
+    more: dict[str, Any] = {"DelaySeconds": delay} if delay else {}
+    if group is not None:
+        more["MessageGroupId"] = group
+    clients.sqs().send_message(QueueUrl=queue_url, MessageBody=text, **more)
 
 
 def send_many(queue_url: str, entries: Sequence["SendMessageBatchRequestEntryTypeDef"]) -> None:
@@ -94,7 +96,7 @@ def send_looks(looks: Iterable["Look"]) -> None:
     for provider, some in by_provider.items():
         if len(some) == 1 and some[0].group is None:  # one request without a batch's overhead, and its own errors
             delay = _delay(some[0].due_at)
-            send(worker_queue_url(provider), _look(some[0]), "look", delay=delay)
+            send(worker_queue_url(provider), written(_look(some[0]), "look"), delay=delay)
             continue
         entries: list[Any] = [
             {
@@ -129,4 +131,4 @@ def backlog(queue_url: str) -> int:
 
 def send_batch_message(message: Mapping[str, Any], *, delay: int = 0) -> None:
     """Have somebody work on a batch: {"work_id": …}, or look at one: {"batch_id": …}."""
-    send(batches_queue_url(), message, "batches", delay=delay)
+    send(batches_queue_url(), written(message, "batches"), delay=delay)

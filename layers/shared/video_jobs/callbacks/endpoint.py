@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from video_jobs import clock, logs, settings
-from video_jobs.aws import clients
+from video_jobs.aws import clients, queues
 from video_jobs.aws.queues import TooLargeToSendError
 from video_jobs.callbacks import proofs
 from video_jobs.callbacks.messages import Received
@@ -115,7 +115,7 @@ def _sent(callback: Callback[Any], received: Received) -> Outcome:
 def _send(received: Received, queue: str) -> bool:
     """Whether the queue has it, or no queue ever will."""
     try:
-        clients.sqs().send_message(QueueUrl=settings.setting(queue), MessageBody=received.written())
+        queues.send(settings.setting(queue), received.written())
     except TooLargeToSendError as error:
         # the answer is final: polls find out what this callback would have said
         logger.error("too_large_to_keep", extra={"reason": str(error)})

@@ -108,8 +108,10 @@ def _apply_hint(callback: Callback[Any], received: Received, hint: Hint, tries: 
         if [job_id for job_id in followers if _changed(job_id, partial(_hinted, hint=hint))]:
             return
     waits = _adoption_waits()
-    if tries <= len(waits):
-        raise ComesAgainError("not_followed", delay=waits[tries - 1])
+    # it may have come back because AWS was away: then it has been received often, and not waited for long
+    waited = clock.now() - received.received_at
+    if tries <= len(waits) or waited < sum(waits) * clock.SECOND:
+        raise ComesAgainError("not_followed", delay=waits[min(tries, len(waits)) - 1])
     events.archive(event)
     if not adoptions.is_allowed(received.proof.signature):
         logger.warning("adoption_limit")

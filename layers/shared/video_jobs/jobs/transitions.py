@@ -203,6 +203,8 @@ def hinted(job: Job, hint: Hint, *, now: int) -> Job | None:
         return None
     step = _step(job, name)
     about_it = step.platform_job_id in (None, hint.ref)
+    if step.platform_job_id is None and step.attempts_before and hint.ref in job.refs:
+        about_it = False  # of what a person has had retried
     may_matter = not step.status.done and (step.status != StepStatus.FAILED or hint.good)
     is_new = step.hints.get(hint.part) != hint.word and (hint.part in step.hints or len(step.hints) < MOST_HINTS)
     if not about_it or not may_matter or not is_new:

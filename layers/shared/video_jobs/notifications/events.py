@@ -13,7 +13,7 @@ from pydantic import ConfigDict
 
 from video_jobs import clock, jsontext
 from video_jobs.api.views import JobView
-from video_jobs.aws import clients, queues
+from video_jobs.aws import queues
 from video_jobs.jobs.model import Frozen, Job
 from video_jobs.platforms.media import medium_of
 from video_jobs.settings import setting
@@ -121,8 +121,7 @@ def _send(event_id: str, event: str, url: str | None) -> None:
 def _put(queue: str, notification: Notification, *, host: str | None = None) -> None:
     """SQS has no group wait for another one that takes long (fair queues): a group for each host."""
     message = queues.written(notification.model_dump(exclude_none=True), "notifications")
-    group = {"MessageGroupId": _group(host)} if host else {}
-    clients.sqs().send_message(QueueUrl=setting(queue), MessageBody=message, **group)  # type: ignore[arg-type]
+    queues.send(setting(queue), message, group=_group(host) if host else None)
 
 
 def _group(url: str) -> str:

@@ -6,7 +6,7 @@ Rules about jobs stand in `jobs.transitions`; the only condition here is that no
 import random
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,23 +39,35 @@ def create(job: Job) -> Job:
     finds it whole.
     """
     job = job.model_copy(update={"swept_at": to_be_swept(job)})
-    existing = table.put_new(request_item(job))
+    left = table.put_new(request_item(job))
+    if left is not None and table.get(job_key(job.job_id)) is not None:
+        return _there(job.job_id)
+    if left is not None:
+        _remove(job, but="REQUEST")
     for name, step in job.steps.items():
         if step.result:
             _save_result(job, name)
-    found = table.put_new(hot_item(job, nonce=_nonce()))
-    if found is None and existing is None:
-        return job
-    if found is not None and "deleted_at" in found:
-        raise ConflictError("a job of this id was deleted")
-    there = read(job.job_id)
+    hot = hot_item(job, nonce=_nonce())
+    is_new = table.put_new(hot) is None if left is None else _is_put_over(job, hot, left)
+    return job if is_new else _there(job.job_id)
+
+
+def _is_put_over(job: Job, hot: Mapping[str, Any], left: Mapping[str, Any]) -> bool:
+    """Put a job where a request was left, by one that has expired or whose making broke off; False if one is there."""
+    request = table.put_request(request_item(job), condition="expires_at = :left", left=left["expires_at"])
+    new = table.put_request(hot, condition="attribute_not_exists(pk)")
+    return not table.transact([{"Put": request}, {"Put": new}])
+
+
+def _there(job_id: str) -> Job:
+    there = read(job_id)
     if there is None:
         raise ConflictError("a job of this id was deleted")
     return there
 
 
 def read(job_id: str) -> Job | None:
-    """The job as it is at this moment, whole."""
+    """The job as it is at this moment, whole. Raises NewerVersionError if code of a newer release wrote it."""
     return to_job(_items(job_id))
 
 
@@ -89,7 +101,7 @@ def change(job_id: str, transition: Transition, *, known: Job | None = None) -> 
     """Read a job, apply a transition, save it; again if somebody else was faster. None if there is no such job.
 
     `known`: the job as it was a moment ago, which may save the first read. Raises ConflictError if somebody else was
-    faster each time.
+    faster each time, and NewerVersionError as `read` does.
     """
     for attempt in range(CONFLICT_TRIES):
         before = known if known is not None and attempt == 0 else read(job_id)
@@ -149,13 +161,16 @@ def _save_result(job: Job, name: str) -> None:
 
 
 def delete(job: Job) -> bool:
-    """Remove an ended job whose end is announced, with its events; False if it has moved since it was read.
+    """Remove an ended job whose end is announced, with its events; False if it is not, or has moved since it was read.
 
     What remains for a while is a mark that it was deleted, and the platform's ids that lead to it, so that a late
     callback does not make it anew.
     """
-    mark = job_key(job.job_id) | {"deleted_at": clock.iso(clock.now()), "v": job.version + 1, "expires_at": expiry()}
-    if table.put(mark, condition="v = :version", version=job.version) is not None:
+    if not (job.status.ended and job.is_announced):
+        return False
+    about = {"deleted_at": clock.iso(clock.now()), "v": job.version + 1, "nonce": _nonce(), "expires_at": expiry()}
+    found = table.put(job_key(job.job_id) | about, condition="v = :version", version=job.version)
+    if found is not None and found.get("nonce") != about["nonce"]:
         return False
     _remove(job, but="JOB")
     return True

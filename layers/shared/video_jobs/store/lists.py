@@ -107,11 +107,12 @@ def newest(
     """The newest ids of some index partitions, and the cursor of what follows."""
     found = heapq.nlargest(
         limit + 1,
-        (
+        # in a set: one that moves from one partition to another meanwhile may be in both
+        {
             entry
             for value in partitions
             for entry in _entries(index, key, value, limit=limit + 1, before=cursor, since=since)
-        ),
+        },
     )
     ids = [entry.split("#", maxsplit=1)[1] for entry in found[:limit]]
     return ids, found[limit - 1] if len(found) > limit else None
@@ -120,6 +121,8 @@ def newest(
 def _entries(index: str, key: str, value: str, *, limit: int, before: str | None, since: str | None) -> list[str]:
     """The newest entries of one index partition, or those below a "created_at#job_id", and not below another."""
     values = {"value": value} | ({"before": before} if before else {}) | ({"since": since} if since else {})
+    if before and since and before < since:
+        return []  # a cursor of another list
     condition = "#key = :value"
     if before and since:
         condition += " AND created BETWEEN :since AND :before"

@@ -45,8 +45,8 @@ class Page[T]:
     cursor: str | None
 
 
-class ConflictError(Exception):
-    """The item is not in a state that allows this change, or changes all the time."""
+class ConflictError(AwsUnavailableError):
+    """The item is not in a state that allows this change, or changes all the time: then it may be done later."""
 
 
 class _PlainNumbers(TypeDeserializer):
@@ -218,17 +218,18 @@ def delete(key: Mapping[str, str]) -> None:
 
 
 def delete_if(key: Mapping[str, str], *, version: int) -> bool:
-    """Delete an item that nobody has changed since it had this version; False if somebody has."""
+    """Delete an item that nobody has changed since it had this version; False if somebody has. True if it is gone."""
     request: dict[str, Any] = {
         "TableName": name(),
         "Key": to_wire(key),
         "ConditionExpression": "v = :version",
         "ExpressionAttributeValues": to_wire({":version": version}),
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
     try:
         insisting(lambda: clients.dynamodb().delete_item(**request))
-    except clients.dynamodb().exceptions.ConditionalCheckFailedException:
-        return False
+    except clients.dynamodb().exceptions.ConditionalCheckFailedException as error:
+        return "Item" not in error.response  # the SDK sends it again if the answer was lost
     return True
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from video_jobs import clock, logs, settings
 from video_jobs.aws import queues
 from video_jobs.aws.errors import is_aws_error
+from video_jobs.aws.secrets import SecretUnavailableError
 from video_jobs.jobs import transitions
 from video_jobs.jobs.messages import messages
 from video_jobs.jobs.model import Job, JobError, PollResult, Step, StepEnd, StepFailed, StepSucceeded, Submitted
@@ -39,13 +40,33 @@ def begin[C](platform: Platform[C], job: Job, name: str) -> None:
     if step.attempt >= step.attempt_limit:
         _change(job, partial(transitions.given_up, name=name, error=_broke_off(step), now=now))
         return
-    url = platform.callback_url(job, name)  # before the claim: an attempt that lacks its URL is none
+    url = _callback_url(platform, job, name)  # before the claim: where AWS keeps us from it there is no attempt
     claimed = claim(job, name)
     if claimed is None:
         logger.info("moved_on")  # who was faster has sent what follows
         return
     logger.append_keys(attempt=claimed.steps[name].attempt)
-    submit(platform.steps[name], platform.client, claimed, name, url=url)
+    if isinstance(url, TransientError):
+        _try_again(claimed, name, url)
+    else:
+        submit(platform.steps[name], platform.client, claimed, name, url=url)
+
+
+def _callback_url[C](platform: Platform[C], job: Job, name: str) -> str | TransientError:
+    """The attempt's URL, or why it has none until somebody fills a secret. Raises what AWS raises while it is away."""
+    try:
+        return platform.callback_url(job, name)
+    except SecretUnavailableError as error:
+        if is_aws_error(error):
+            raise
+        missing = JobError(
+            code="not_configured",
+            message=str(error),
+            cause="The stack has no key to sign callback URLs with",
+            action='Put {"current": "…"} into the stack\'s secret CallbackKeys, then retry',
+            retryable=True,
+        )
+        return TransientError(missing)
 
 
 def claim(job: Job, name: str) -> Job | None:

@@ -30,11 +30,17 @@ def worker[C](platform: Platform[C]) -> Handler:
         logger.append_keys(provider=platform.name)
         message = queues.read(record.body, "look")
         logger.append_keys(job_id=message["job_id"])
-        again = int(record.attributes.approximate_receive_count) > 1
+        again = int(record.attributes.approximate_receive_count) > 1 and not _waits_longer(record, message["due_at"])
         look(platform, message["job_id"], sent_for=message["due_at"], again=again)
 
     prefix = platform.name.upper()
     return consumer(take, queue=f"{prefix}_QUEUE_URL", dead_letters=f"{prefix}_DEAD_LETTERS_URL", tries=TRIES)
+
+
+def _waits_longer(record: SQSRecord, due_at: int) -> bool:
+    """Whether a message is for a moment that SQS cannot wait for: then it has come before, and nothing broke off."""
+    sent_at = record.attributes.get("SentTimestamp")
+    return sent_at is not None and due_at > clock.after(int(sent_at), queues.LARGEST_DELAY_SECONDS)
 
 
 def look[C](platform: Platform[C], job_id: str, *, sent_for: int, again: bool = False) -> None:
