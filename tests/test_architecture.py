@@ -13,6 +13,7 @@ import grimp
 import pytest
 from importlinter import cli
 from video_jobs.callbacks.registry import CALLBACKS
+from video_jobs.platforms.requests import PROVIDERS
 
 from tests.cloudformation import PARTS, RESOURCES, ROOT, callbacks, folders, of_type
 from tests.stack import PLATFORMS
@@ -86,11 +87,19 @@ def test_the_registry_has_every_callback_function_and_no_other() -> None:
     assert sorted(CALLBACKS) == callbacks()
 
 
+def test_the_registry_has_every_module_that_declares_a_callback() -> None:
+    names = [path.relative_to(LAYER).with_suffix("").parts for path in LAYER.glob("platforms/*/*.py")]
+    modules = [importlib.import_module(".".join(["video_jobs", *name])) for name in names]
+    declared = [vars(module)["CALLBACK"] for module in modules if "CALLBACK" in vars(module)]
+    assert sorted(callback.name for callback in declared) == sorted(CALLBACKS)
+    assert all(CALLBACKS[callback.name] is callback for callback in declared)
+
+
 def test_a_platform_has_one_name_everywhere() -> None:
     found = {folder.split("/")[0] for folder in folders() if folder.split("/")[0] not in ("api", "pipeline")}
     modules = {path.parent.name for path in LAYER.glob("platforms/*/__init__.py")}
     samples = {path.name for path in (ROOT / "events").iterdir() if path.is_dir()} - {"api", "pipeline"}
-    assert found == modules == samples == set(PLATFORMS)
+    assert found == modules == samples == set(PLATFORMS) == set(PROVIDERS)
     for provider, platform in PLATFORMS.items():
         assert FUNCTIONS[f"{platform}Worker"]["CodeUri"] == f"functions/{provider}/worker"
         for part in ("Queue", "DeadLetters", "WorkerRole", "CallbackRole", "DeadLettersAlarm", "StandsAlarm"):
