@@ -1,9 +1,26 @@
 """How dealing with a platform fails: in a way that passes, or for good."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from video_jobs.jobs.model import JobError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownError:
+    """An error that a platform documents. How it is recognised, each platform's own kind says."""
+
+    platform: ClassVar[str]
+    """Its name, for people."""
+    code: str
+    cause: str
+    action: str
+    retryable: bool
+
+    def with_message(self, message: str) -> JobError:
+        said = message.strip() or f"{self.platform} gave no reason"
+        return JobError(code=self.code, message=said, cause=self.cause, action=self.action, retryable=self.retryable)
 
 
 class TransientError(Exception):

@@ -11,24 +11,18 @@ from urllib.parse import urlsplit
 
 from video_jobs.jobs import model
 from video_jobs.jobs.model import JobError
+from video_jobs.platforms import errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownError:
+class KnownError(errors.KnownError):
     """A documented error. `types` and `titles` are how the last part of the `type`, and the title, begin."""
 
-    code: str
+    platform = "api.video"
     types: tuple[str, ...] = ()
     titles: tuple[str, ...] = ()
     statuses: tuple[int, ...] = ()
     """HTTP statuses that say the same by themselves."""
-    cause: str
-    action: str
-    retryable: bool
-
-    def with_message(self, message: str) -> JobError:
-        said = message.strip() or "api.video gave no reason"
-        return JobError(code=self.code, message=said, cause=self.cause, action=self.action, retryable=self.retryable)
 
 
 NOT_FOUND = KnownError(

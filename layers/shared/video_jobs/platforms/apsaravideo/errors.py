@@ -9,21 +9,15 @@ from dataclasses import dataclass
 
 from video_jobs.jobs import model
 from video_jobs.jobs.model import JobError
+from video_jobs.platforms import errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownError:
+class KnownError(errors.KnownError):
     """A documented error. `vod` is how VOD's own codes for it begin."""
 
-    code: str
+    platform = "VOD"
     vod: tuple[str, ...] = ()
-    cause: str
-    action: str
-    retryable: bool
-
-    def with_message(self, message: str) -> JobError:
-        said = message.strip() or "VOD gave no reason"
-        return JobError(code=self.code, message=said, cause=self.cause, action=self.action, retryable=self.retryable)
 
 
 DOWNLOAD_FAILED = KnownError(

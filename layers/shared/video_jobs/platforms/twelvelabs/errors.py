@@ -8,32 +8,29 @@ Two envelopes are in use: `{"code", "message", "docs_url"}`, and a newer `{"erro
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from video_jobs.jobs import model
 from video_jobs.jobs.model import JobError, safe_words
+from video_jobs.platforms import errors
 
 LONGEST_PARAMETER = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownError:
+class KnownError(errors.KnownError):
     """A documented error. `parameters`: how to find in its message what the cause can be shown with."""
 
-    code: str
-    cause: str
-    action: str
-    retryable: bool
+    platform = "TwelveLabs"
     parameters: tuple[str, ...] = ()
     """Expressions with one named group each. A message of another edition, without them, is as good."""
 
     def with_message(self, message: str) -> JobError:
-        said = message.strip() or "TwelveLabs gave no reason"
-        found = [match for pattern in self.parameters if (match := re.search(pattern, said, re.IGNORECASE))]
+        found = [match for pattern in self.parameters if (match := re.search(pattern, message, re.IGNORECASE))]
         shown = "; ".join(_shown(name, value) for match in found for name, value in match.groupdict().items())
-        cause = f"{self.cause} ({shown})" if shown else self.cause
-        return JobError(code=self.code, message=said, cause=cause, action=self.action, retryable=self.retryable)
+        known = replace(self, cause=f"{self.cause} ({shown})") if shown else self
+        return errors.KnownError.with_message(known, message)
 
 
 def _shown(name: str, value: str) -> str:

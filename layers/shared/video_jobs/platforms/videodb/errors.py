@@ -7,21 +7,16 @@ VideoDB sends prose, not codes, so a message is recognised by how it begins, wha
 from dataclasses import dataclass
 
 from video_jobs.jobs.model import JobError
+from video_jobs.platforms import errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownError:
+class KnownError(errors.KnownError):
     """A documented error. `message` is how VideoDB's text begins, `status` an HTTP status that says the same."""
 
-    code: str
-    cause: str
-    action: str
-    retryable: bool
+    platform = "VideoDB"
     message: str | None = None
     status: int | None = None
-
-    def with_message(self, message: str) -> JobError:
-        return JobError(code=self.code, message=message, cause=self.cause, action=self.action, retryable=self.retryable)
 
 
 KNOWN_ERRORS = (
@@ -92,7 +87,7 @@ _UNKNOWN = KnownError(
 
 def from_message(message: str | None, *, status: int | None = None) -> JobError:
     """The documented error that VideoDB means, or a general one that keeps its words."""
-    said = (message or "").strip() or "VideoDB gave no reason"
+    said = (message or "").strip()
     for known in KNOWN_ERRORS:
         if known.message and said.lower().startswith(known.message.lower()):
             return known.with_message(said)
