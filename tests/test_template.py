@@ -197,7 +197,7 @@ def test_dead_letters_have_most_of_a_fortnight_left_when_they_arrive() -> None:
 
 @pytest.mark.parametrize("queue", NOTIFICATIONS)
 def test_a_notification_is_not_deleted_before_its_last_attempt(queue: str) -> None:
-    from functions.pipeline.notify.app import LONGEST_WAIT, WAITS
+    from video_jobs.notifications.deliver import LONGEST_WAIT, WAITS
 
     assert len(WAITS) + 1 == QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"]
     assert len(WAITS) * LONGEST_WAIT + 86400 < QUEUES[queue]["MessageRetentionPeriod"]

@@ -27,7 +27,7 @@ from video_jobs.api.views import JobView
 from video_jobs.aws import clients, secrets
 from video_jobs.clock import from_iso
 from video_jobs.jobs.model import Job, JobStatus, Step, StepStatus
-from video_jobs.notifications import events, signing
+from video_jobs.notifications import deliver, events, signing
 from video_jobs.notifications.events import Notification
 from video_jobs.store import jobs
 
@@ -52,7 +52,7 @@ def hidden(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]
     monkeypatch.setenv("EVENT_BUS", "bus")
     clients.secretsmanager().create_secret(Name="NOTIFY_SECRETS", SecretString=json.dumps({"default": KEY}))
     monkeypatch.setenv("NOTIFY_SECRETS", "NOTIFY_SECRETS")
-    change(monkeypatch, app, random, uniform=lambda low, high: (low + high) / 2)
+    change(monkeypatch, deliver, random, uniform=lambda low, high: (low + high) / 2)
     noted: list[int] = []
     original = BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -74,7 +74,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def log() -> Iterator[Callable[[], str]]:
     """All that the function has logged."""
-    (log_handler,) = (each for each in app.logger.handlers if isinstance(each, logging.StreamHandler))
+    (log_handler,) = (each for each in deliver.logger.handlers if isinstance(each, logging.StreamHandler))
     stream = io.StringIO()
     previous = log_handler.setStream(stream)
     yield stream.getvalue
@@ -317,8 +317,8 @@ def test_what_a_bus_would_not_take_is_left_out_and_named(
     assert data.get("omitted") == omitted
     assert (data["job_id"], data["status"]) == ("job-1", "succeeded")
     assert data["steps"][0]["result"] is None or omitted is None
-    taken_by = app.put_on_bus(sent_to)
-    assert taken_by == app.Outcome.DELIVERED
+    taken_by = deliver.put_on_bus(sent_to)
+    assert taken_by == deliver.Outcome.DELIVERED
 
 
 def test_an_event_is_small_enough_for_the_bus_with_all_that_goes_with_it(stack: Stack) -> None:
@@ -327,7 +327,7 @@ def test_an_event_is_small_enough_for_the_bus_with_all_that_goes_with_it(stack: 
     assert len(event) > events.LARGEST_EVENT
 
     with patch.object(clients, "events", lambda: Bus(entries)):
-        app.put_on_bus(Notification(to="bus", event_id=f"evt_{'0' * 32}", event=event))
+        deliver.put_on_bus(Notification(to="bus", event_id=f"evt_{'0' * 32}", event=event))
 
     # as its documentation counts: the source's, the type's and the detail's bytes
     (entry,) = entries
@@ -502,7 +502,7 @@ def test_each_attempt_has_the_same_id_and_bytes_and_a_signature_of_its_own_time(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = iter([1_800_000_000.5, 1_800_000_301.5])
-    change(monkeypatch, app, time, time=lambda: next(moments))
+    change(monkeypatch, deliver, time, time=lambda: next(moments))
 
     with receiver(answer(500), OK) as there:
         assert not taken(stack, to_url(there.url), received=1)
@@ -648,7 +648,7 @@ def test_attempts_come_ever_more_slowly_for_two_days(stack: Stack, hidden: list[
             stack.purge("UrlNotifications")
 
     assert hidden == [5, 300, 1800, 7200, 18000, 36000, 43080, 43080, 43080, 0]
-    assert sum(app.WAITS) > 2 * 24 * HOUR
+    assert sum(deliver.WAITS) > 2 * 24 * HOUR
 
 
 @pytest.mark.usefixtures("here")
@@ -656,7 +656,7 @@ def test_attempts_come_ever_more_slowly_for_two_days(stack: Stack, hidden: list[
 def test_receivers_that_were_away_are_not_all_called_at_once(
     stack: Stack, hidden: list[int], monkeypatch: pytest.MonkeyPatch, pick: Callable[[float, float], float], waits: int
 ) -> None:
-    change(monkeypatch, app, random, uniform=pick)  # the least and the most of a range
+    change(monkeypatch, deliver, random, uniform=pick)  # the least and the most of a range
     with receiver(answer(500)) as there:
         assert not taken(stack, to_url(there.url), received=2)
 
@@ -666,10 +666,10 @@ def test_receivers_that_were_away_are_not_all_called_at_once(
 def test_the_queue_gives_a_message_up_when_the_schedule_is_over() -> None:
     queue, function = RESOURCES["UrlNotifications"]["Properties"], RESOURCES["Notify"]["Properties"]
 
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == len(app.WAITS) + 1
-    assert sum(app.WAITS) < queue["MessageRetentionPeriod"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == len(deliver.WAITS) + 1
+    assert sum(deliver.WAITS) < queue["MessageRetentionPeriod"]
     # SQS refuses what is more than 12 hours after the message was received
-    assert app.LONGEST_WAIT + function["Timeout"] < 12 * HOUR
+    assert deliver.LONGEST_WAIT + function["Timeout"] < 12 * HOUR
     assert function["Timeout"] > signing.WHOLE_SECONDS + 2 * 15  # and what a resolver takes to give a name up
 
 
@@ -940,4 +940,4 @@ def test_a_failed_jobs_event_says_why(stack: Stack) -> None:
 
 def test_secrets_are_read_again_when_they_are_old(stack: Stack) -> None:
     secrets.forget()
-    assert list(app._keys()) == ["default"]
+    assert list(deliver._keys()) == ["default"]
