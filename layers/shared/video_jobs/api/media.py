@@ -11,7 +11,8 @@ from video_jobs.api.middleware import Routes
 from video_jobs.api.native import ALWAYS, INVALID, problem_response
 from video_jobs.api.views import JobSummary, StepView
 from video_jobs.jobs.model import Job, MediaType, StepStatus
-from video_jobs.platforms.videodb.media import kind, media_id
+from video_jobs.platforms.media import medium_of
+from video_jobs.platforms.videodb.media import kind
 from video_jobs.platforms.videodb.plan import STEPS
 from video_jobs.store import jobs, media
 
@@ -103,15 +104,9 @@ def show(
 ) -> VideoView:
     found = media.followers(PROVIDER, video_id, limit=MOST_JOBS)
     there = jobs.read_many(found.items, results=STEPS)
-    followers = [job for job_id in found.items if (job := there.get(job_id)) and _is_about(job, video_id)]
+    # one that was asked for an upload twice follows both media, and tells of the first
+    known = [job for job_id in found.items if (job := there.get(job_id))]
+    followers = [job for job in known if (medium_of(job) or job.media_id) == video_id]
     if not followers:
         raise problems.not_found("video")
     return VideoView.of(video_id, followers, complete=found.cursor is None)
-
-
-def _is_about(job: Job, video_id: str) -> bool:
-    """Whether this is the id of the job's medium, and not of an index or a collection that the job made."""
-    try:
-        return media_id(job) == video_id
-    except ValueError:
-        return False

@@ -57,14 +57,14 @@ def decide(report: ExtractScenesCallback) -> StepEnd:
     if not report.success and not exists:
         return StepFailed(error=report.error)
     if exists:
-        return StepSucceeded(refs=(exists,), result={"scene_collection_id": exists})
+        return StepSucceeded(result={"scene_collection_id": exists})
     data = report.data or Extracted()
     collection = data.scene_collection or SceneCollection()
     found = collection.scene_collection_id or data.scene_collection_id
     result: dict[str, Any] = {"scene_collection_id": found} if found else {}
     if collection.scenes is not None:
         result["scenes"] = len(collection.scenes)
-    return StepSucceeded(refs=(found,) if found else (), result=result)
+    return StepSucceeded(result=result)
 
 
 CALLBACK = Callback(name="videodb/extract_scenes", payload=ExtractScenesCallback, decide=decide)

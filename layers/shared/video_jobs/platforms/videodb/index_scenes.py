@@ -55,9 +55,7 @@ def decide(report: IndexScenesCallback) -> StepEnd:
     if not report.success and not exists:
         return StepFailed(error=report.error)
     scene_index_id = exists or (report.data and report.data.scene_index_id)
-    if not scene_index_id:
-        return StepSucceeded()
-    return StepSucceeded(refs=(scene_index_id,), result={"scene_index_id": scene_index_id})
+    return StepSucceeded(result={"scene_index_id": scene_index_id} if scene_index_id else {})
 
 
 CALLBACK = Callback(name="videodb/index_scenes", payload=IndexScenesCallback, decide=decide)
