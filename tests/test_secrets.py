@@ -142,7 +142,7 @@ def test_callback_keys_of_urls_that_were_given_out_and_that_are_given_out(stack:
         for key in (CALLBACK_KEY, "new-callback-key", "12345678", "")
     ]
 
-    assert proofs.sign("videodb/upload", "job-1", 1, key="new-callback-key") in url
+    assert proofs.token("videodb/upload", "job-1", 1, key="new-callback-key") in url
     assert outcomes == [200, 200, 401, 401] * len(ONE_OF_EACH_CALLBACK)
 
 

@@ -36,17 +36,17 @@ def prove(callback: Callback[Any], request: Request) -> Proof:
 
 def _proven(callback: Callback[Any], request: Request, values: Mapping[str, str]) -> Proof:
     if callback.verify is not None:
-        return signed(callback.verify, request, values)
-    return token(callback.name, request, values)
+        return _by_signature(callback.verify, request, values)
+    return _by_token(callback.name, request, values)
 
 
-def signed(verify: Verify, request: Request, values: Mapping[str, str]) -> Proof:
+def _by_signature(verify: Verify, request: Request, values: Mapping[str, str]) -> Proof:
     """The proof of a platform that signs."""
     signature = verify(request, values)
     return Proof(signature=hashlib.sha256(signature.encode()).hexdigest()[:32])
 
 
-def token(name: str, request: Request, keys: Mapping[str, str]) -> Proof:
+def _by_token(name: str, request: Request, keys: Mapping[str, str]) -> Proof:
     """The proof of a platform that signs nothing: the token in the URL that we gave it; each part came once."""
     job_id, attempt, given = (request.parameter(part) for part in ("job", "attempt", "token"))
     if not (job_id and attempt and given and _JOB_ID.fullmatch(job_id) and _ATTEMPT.fullmatch(attempt)):
@@ -59,7 +59,7 @@ def token(name: str, request: Request, keys: Mapping[str, str]) -> Proof:
 # --- Tokens -----------------------------------------------------------------------------------------------------------
 
 
-def sign(callback: str, job_id: str, attempt: int, *, key: str) -> str:
+def token(callback: str, job_id: str, attempt: int, *, key: str) -> str:
     """HMAC-SHA256 over what the URL stands for, as 64 lower-case hexadecimal digits.
 
     `callback` is "provider/callback" in snake case. The parts are joined by a line break, which none can contain.
@@ -68,15 +68,15 @@ def sign(callback: str, job_id: str, attempt: int, *, key: str) -> str:
     return hmac.new(key.encode(), message, hashlib.sha256).hexdigest()
 
 
-def holds(token: str, callback: str, job_id: str, attempt: int, *, keys: Iterable[str]) -> bool:
+def holds(given: str, callback: str, job_id: str, attempt: int, *, keys: Iterable[str]) -> bool:
     """Whether one of the keys made this token. Every key is tried, in constant time each."""
-    given = token.encode("utf-8", "replace")
-    matches = [hmac.compare_digest(given, sign(callback, job_id, attempt, key=key).encode()) for key in keys]
+    said = given.encode("utf-8", "replace")
+    matches = [hmac.compare_digest(said, token(callback, job_id, attempt, key=key).encode()) for key in keys]
     return any(matches)
 
 
 def callback_url(base_url: str, callback: str, job_id: str, attempt: int, *, key: str) -> str:
     """The URL to give to a platform: our route for this callback, and who may use it."""
     path = callback.replace("_", "-")
-    query = urlencode({"job": job_id, "attempt": attempt, "token": sign(callback, job_id, attempt, key=key)})
+    query = urlencode({"job": job_id, "attempt": attempt, "token": token(callback, job_id, attempt, key=key)})
     return f"{base_url}/callbacks/{path}?{query}"
