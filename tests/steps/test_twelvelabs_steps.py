@@ -27,7 +27,7 @@ from video_jobs.jobs.model import (
 )
 from video_jobs.platforms import rest
 from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
-from video_jobs.platforms.twelvelabs import asset, client, errors, indexed_asset, plan, statuses, task, waiting
+from video_jobs.platforms.twelvelabs import asset, client, errors, indexed_asset, statuses, task, waiting
 from video_jobs.platforms.twelvelabs.client import TwelveLabs
 from video_jobs.platforms.twelvelabs.request import TwelveLabsJobRequest
 
@@ -134,12 +134,6 @@ def test_what_twelvelabs_has_no_use_for_is_not_taken(asked: dict[str, Any]) -> N
 def test_without_options_the_index_is_missing() -> None:
     with pytest.raises(ValidationError, match="options"):
         TwelveLabsJobRequest.model_validate({"provider": "twelvelabs", "source": LECTURE})
-
-
-def test_every_step_applies_to_every_job() -> None:
-    job = asked_for().new_job("job-1")
-
-    assert [plan.applies(job, step) for step in job.plan] == [True, True]
 
 
 # --- What is asked ---------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from video_jobs import settings
 from video_jobs.jobs.model import Job
 from video_jobs.platforms.apsaravideo import upload_by_url
 from video_jobs.platforms.apsaravideo.client import Vod
-from video_jobs.platforms.apsaravideo.plan import applies
 from video_jobs.worker.platform import Platform
 from video_jobs.worker.worker import worker
 
@@ -22,7 +21,6 @@ handler = worker(
     Platform(
         name="apsaravideo",
         steps={"upload_by_url": upload_by_url},
-        applies=applies,
         callback_url=configured_url,
         client=Vod(),
     )

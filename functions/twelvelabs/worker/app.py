@@ -2,16 +2,13 @@
 
 from video_jobs.platforms.twelvelabs import asset, indexed_asset, task
 from video_jobs.platforms.twelvelabs.client import TwelveLabs
-from video_jobs.platforms.twelvelabs.plan import applies
-from video_jobs.worker.platform import Platform, no_url
+from video_jobs.worker.platform import Platform
 from video_jobs.worker.worker import worker
 
 handler = worker(
     Platform(
         name="twelvelabs",
         steps={"asset": asset, "indexed_asset": indexed_asset, "task": task},
-        applies=applies,
-        callback_url=no_url,
         client=TwelveLabs(),
     )
 )

@@ -35,16 +35,11 @@ class Platform[C]:
 
     name: str
     steps: Mapping[str, PlatformStep[C]]
-    applies: Callable[[Job, str], bool]
-    """Whether a step makes sense for the job's medium; steps that do not are skipped."""
-    callback_url: Callable[[Job, str], str]
-    """Where the platform is to call back about the next attempt at a step; "" where its account says so."""
     client: C
-
-
-def no_url(_job: Job, _name: str) -> str:
-    """For a platform that calls back where its account says."""
-    return ""
+    applies: Callable[[Job, str], bool] = lambda _job, _name: True
+    """Whether a step makes sense for the job's medium; steps that do not are skipped."""
+    callback_url: Callable[[Job, str], str] = lambda _job, _name: ""
+    """Where the platform is to call back about the next attempt at a step; "" where its account says so."""
 
 
 def token_url(job: Job, name: str) -> str:

@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from video_jobs.jobs.model import Job
 from video_jobs.platforms.apivideo.upload import UploadOptions
 
 type StepName = Literal["upload", "encoding"]
@@ -24,8 +23,3 @@ class Options(BaseModel):
 def plan(*, uploaded: bool) -> tuple[StepName, ...]:
     """The steps for a source, or for a video that api.video has already."""
     return STEPS[1:] if uploaded else STEPS
-
-
-def applies(job: Job, step: str) -> bool:
-    """Every step makes sense for every video."""
-    return True

@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from video_jobs.jobs.model import Job
 from video_jobs.platforms.apsaravideo.upload_by_url import UploadByUrlOptions
 
 type StepName = Literal["upload_by_url"]
@@ -18,8 +17,3 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     upload_by_url: UploadByUrlOptions = UploadByUrlOptions()
-
-
-def applies(job: Job, step: str) -> bool:
-    """Every step makes sense for every medium."""
-    return True

@@ -5,7 +5,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from video_jobs.jobs.model import Job
 from video_jobs.platforms.twelvelabs.asset import AssetOptions
 from video_jobs.platforms.twelvelabs.indexed_asset import IndexedAssetOptions
 from video_jobs.platforms.twelvelabs.payloads import Id
@@ -32,8 +31,3 @@ class Options(BaseModel):
 def steps(plan: Plan, *, uploaded: bool) -> tuple[StepName, ...]:
     """The steps of a plan, for a source or for an asset that TwelveLabs has already."""
     return PLANS[plan][1:] if uploaded else PLANS[plan]
-
-
-def applies(job: Job, step: str) -> bool:
-    """Every step makes sense for every medium."""
-    return True
