@@ -13,7 +13,7 @@ from video_jobs import logs
 from video_jobs.api import problems, sending
 from video_jobs.api.batch_requests import AnyBatchRequest, RetryRequest, SourcesRequest
 from video_jobs.api.middleware import Routes
-from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, json_response, problem_response
+from video_jobs.api.native import UNREADABLE, json_response, problem_response
 from video_jobs.api.parameters import CREATED_CURSOR, Cursor, IdempotencyKey, Limit
 from video_jobs.api.problems import ProblemError
 from video_jobs.api.views import BatchPage, BatchView, JobPage
@@ -66,9 +66,7 @@ _EXAMPLES: dict[str, Any] = {
     status_code=201,
     responses={
         201: {"description": "The batch; also if its Idempotency-Key had made it before", "headers": _LOCATION},
-        **INVALID,
         **UNREADABLE,
-        **ALWAYS,
     },
 )
 def create(
@@ -89,7 +87,7 @@ def create(
     operation_id="listBatches",
     tags=["batches"],
     summary="List batches, newest first",
-    responses={200: {"description": "Batches, without their counts"}, **INVALID, **ALWAYS},
+    responses={200: {"description": "Batches, without their counts"}},
 )
 def list_all(limit: Limit = 20, cursor: Cursor = None) -> BatchPage:
     if cursor is not None and not CREATED_CURSOR.fullmatch(cursor):
@@ -102,7 +100,7 @@ def list_all(limit: Limit = 20, cursor: Cursor = None) -> BatchPage:
     operation_id="showBatch",
     tags=["batches"],
     summary="Show a batch, or wait until it has changed",
-    responses={200: {"description": "The batch"}, **_UNKNOWN, **INVALID, **ALWAYS},
+    responses={200: {"description": "The batch"}, **_UNKNOWN},
 )
 def show(batch_id: BatchId, wait: Wait = 0, since: Since = None) -> BatchView:
     return when_changed(
@@ -119,7 +117,7 @@ def show(batch_id: BatchId, wait: Wait = 0, since: Since = None) -> BatchView:
     operation_id="listBatchJobs",
     tags=["batches"],
     summary="List the jobs of a batch, newest first",
-    responses={200: {"description": "Jobs"}, **_UNKNOWN, **INVALID, **ALWAYS},
+    responses={200: {"description": "Jobs"}, **_UNKNOWN},
 )
 def list_jobs(
     batch_id: BatchId,
@@ -143,9 +141,7 @@ def list_jobs(
         202: {"description": "The batch; its jobs are being made"},
         **_UNKNOWN,
         **_CONFLICT,
-        **INVALID,
         **UNREADABLE,
-        **ALWAYS,
     },
 )
 def add(batch_id: BatchId, request: SourcesRequest, idempotency_key: IdempotencyKey = None) -> Response[BatchView]:
@@ -177,8 +173,6 @@ def add(batch_id: BatchId, request: SourcesRequest, idempotency_key: Idempotency
         200: {"description": "The batch; its open jobs are being canceled. One that has ended stays as it is"},
         **_UNKNOWN,
         **_CONFLICT,
-        **INVALID,
-        **ALWAYS,
     },
 )
 def cancel(batch_id: BatchId) -> BatchView:
@@ -203,9 +197,7 @@ def cancel(batch_id: BatchId) -> BatchView:
         202: {"description": "The batch; its failed jobs are being retried, also if this was asked for before"},
         **_UNKNOWN,
         **_CONFLICT,
-        **INVALID,
         **UNREADABLE,
-        **ALWAYS,
     },
 )
 def retry(batch_id: BatchId, request: RetryRequest | None = None) -> Response[BatchView]:

@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, O
 from video_jobs import clock, logs, settings
 from video_jobs.api import problems
 from video_jobs.api.middleware import Routes
-from video_jobs.api.native import ALWAYS, INVALID, UNREADABLE, json_response, problem_response
+from video_jobs.api.native import UNREADABLE, json_response, problem_response
 from video_jobs.api.parameters import CREATED_CURSOR, Cursor, IdempotencyKey, Limit
 from video_jobs.api.problems import ProblemError
 from video_jobs.api.sending import look
@@ -91,9 +91,7 @@ _EXAMPLES: dict[str, Any] = {
     responses={
         201: {"description": "The job; also if its Idempotency-Key had made it before", "headers": _LOCATION},
         409: problem_response("The job that this Idempotency-Key made has been deleted"),
-        **INVALID,
         **UNREADABLE,
-        **ALWAYS,
     },
 )
 def create(
@@ -119,7 +117,7 @@ def create(
     operation_id="listJobs",
     tags=["jobs"],
     summary="List jobs, newest first",
-    responses={200: {"description": "Jobs"}, **INVALID, **ALWAYS},
+    responses={200: {"description": "Jobs"}},
 )
 def list_jobs(
     provider: Annotated[Provider | None, Query(description="Only this platform's.")] = None,
@@ -143,7 +141,7 @@ def list_jobs(
     operation_id="showJob",
     tags=["jobs"],
     summary="Show a job, or wait until it has changed",
-    responses={200: {"description": "The job"}, **_UNKNOWN, **INVALID, **ALWAYS},
+    responses={200: {"description": "The job"}, **_UNKNOWN},
 )
 def show(job_id: JobId, wait: Wait = 0, since: Since = None) -> JobView:
     job = when_changed(
@@ -169,8 +167,6 @@ def show(job_id: JobId, wait: Wait = 0, since: Since = None) -> JobView:
         204: {"description": "It had ended and is deleted, with its events", "content": {}},
         **_UNKNOWN,
         **_CONFLICT,
-        **INVALID,
-        **ALWAYS,
     },
 )
 def delete(job_id: JobId) -> Response[JobView | None]:
@@ -187,7 +183,7 @@ def delete(job_id: JobId) -> Response[JobView | None]:
     operation_id="retryJob",
     tags=["jobs"],
     summary="Retry a failed job, from the step that failed",
-    responses={200: {"description": "The job"}, **_UNKNOWN, **_CONFLICT, **INVALID, **ALWAYS},
+    responses={200: {"description": "The job"}, **_UNKNOWN, **_CONFLICT},
 )
 def retry(job_id: JobId) -> JobView:
     job = _job(job_id)
@@ -207,7 +203,7 @@ def retry(job_id: JobId) -> JobView:
     operation_id="listEvents",
     tags=["events"],
     summary="Show what the platform said, word for word",
-    responses={200: {"description": "Events"}, **_UNKNOWN, **INVALID, **ALWAYS},
+    responses={200: {"description": "Events"}, **_UNKNOWN},
 )
 def list_events(job_id: JobId, limit: Limit = 20, cursor: Cursor = None) -> EventPage:
     if cursor is not None and not _EVENTS_CURSOR.fullmatch(cursor):
@@ -221,7 +217,7 @@ def list_events(job_id: JobId, limit: Limit = 20, cursor: Cursor = None) -> Even
     tags=["events"],
     summary="Put an archived callback into the Inbox again",
     status_code=202,
-    responses={202: {"description": "It is on its way"}, **_UNKNOWN, **_CONFLICT, **INVALID, **ALWAYS},
+    responses={202: {"description": "It is on its way"}, **_UNKNOWN, **_CONFLICT},
 )
 def replay(job_id: JobId, event_id: EventId) -> Response[ReplayView]:
     job = _job(job_id)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from video_jobs.api import problems
 from video_jobs.api.middleware import Routes
-from video_jobs.api.native import ALWAYS, INVALID, problem_response
+from video_jobs.api.native import problem_response
 from video_jobs.api.views import JobSummary, StepView
 from video_jobs.jobs.model import Job, MediaType, StepStatus
 from video_jobs.platforms.media import medium_of
@@ -95,8 +95,6 @@ def _ids(name: str, results: Sequence[dict[str, Any]]) -> list[str]:
     responses={
         200: {"description": "The video"},
         404: problem_response("No job of ours knows such a video"),
-        **INVALID,
-        **ALWAYS,
     },
 )
 def show(

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.api_gateway import Route, Router
 
 from video_jobs import jsontext, logs
 from video_jobs.http import Request
@@ -79,8 +79,12 @@ class Api:
     @property
     def routes(self) -> list[tuple[str, str]]:
         """Method and path of each route, as it was declared: `/jobs/<job_id>`."""
-        declared = [*self.resolver._static_routes, *self.resolver._dynamic_routes]
-        return [(route.method, route.path) for route in declared]
+        return [(route.method, route.path) for route in self.declared]
+
+    @property
+    def declared(self) -> list[Route]:
+        """Each route, as the framework has it."""
+        return [*self.resolver._static_routes, *self.resolver._dynamic_routes]
 
     def _refused(self, error: Exception) -> Response[str]:
         answer = self._refusal(error)

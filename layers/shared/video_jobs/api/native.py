@@ -28,7 +28,7 @@ LARGEST_BATCH = 3_500_000
 
 def native_api(*declared: Routes) -> Api:
     """An API that validates, and says no in problems (RFC 9457)."""
-    return Api(
+    api = Api(
         *declared,
         owner=_owner,
         refusal=_refusal,
@@ -36,6 +36,9 @@ def native_api(*declared: Routes) -> Api:
         validate=True,
         middlewares=[_refuse_what_is_not_read],
     )
+    for route in api.declared:
+        route.responses = {**(route.responses or {}), **_INVALID, **_ALWAYS}
+    return api
 
 
 # --- What answers are described as -----------------------------------------------------------------------------------
@@ -45,7 +48,7 @@ def problem_response(description: str) -> OpenAPIResponse:
     return {"description": description, "content": {problems.CONTENT_TYPE: {"model": Problem}}}
 
 
-ALWAYS: dict[int, OpenAPIResponse] = {
+_ALWAYS: dict[int, OpenAPIResponse] = {
     401: problem_response("Not one of the API keys"),
     500: {
         "description": "API Gateway's own: the function broke off",
@@ -56,7 +59,7 @@ ALWAYS: dict[int, OpenAPIResponse] = {
         "content": {problems.CONTENT_TYPE: {"model": Problem}, "application/json": {"model": problems.GatewayMessage}},
     },
 }
-INVALID: dict[int, OpenAPIResponse] = {422: problem_response("The request does not fit")}
+_INVALID: dict[int, OpenAPIResponse] = {422: problem_response("The request does not fit")}
 UNREADABLE: dict[int, OpenAPIResponse] = {
     400: problem_response("The body is not JSON"),
     413: problem_response("The body is too large"),
