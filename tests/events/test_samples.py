@@ -279,8 +279,9 @@ def answered(name: str) -> tuple[int, Any]:
 @pytest.mark.usefixtures("signers")
 @pytest.mark.parametrize("name", EVERY_CALLBACK_SAMPLE)
 def test_a_callback_is_accepted_by_its_function_and_applied_by_the_inbox(
-    local_stack: Stack, inbox: Inbox, name: str
+    local_stack: Stack, inbox: Inbox, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("ADOPTION_WAITS", "0,0,0")
     assert local_stack.send(callback_of(name), read(name)) == {"status": 200, "outcome": "accepted"}
 
     assert inbox.work(received=LAST_TRY) == []

@@ -419,12 +419,14 @@ def test_a_fault_of_aws_while_a_platform_is_asked_uses_up_no_attempt_however_oft
     assert not ended.may_be_submitted_already("upload")
 
 
-def test_without_its_callback_key_a_worker_begins_no_attempt(scene: Scene) -> None:
+def test_without_a_key_for_its_callbacks_a_job_fails_as_not_configured_and_asks_for_nothing(scene: Scene) -> None:
     clients.secretsmanager().put_secret_value(SecretId="CALLBACK_KEYS_SECRET", SecretString='{"previous": "k"}')
     scene.create()
+    error = scene.run().error
 
-    assert not scene.look()
-    assert (scene.upload.status, scene.upload.attempt, scene.script.submitted) == ("queued", 0, [])
+    assert error is not None
+    assert (error.code, error.retryable, scene.script.submitted) == ("not_configured", True, [])
+    assert scene.stack.messages("VideoDbDeadLetters") == []
 
 
 class VideoDb(ScriptedPlatform):
