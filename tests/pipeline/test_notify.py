@@ -22,7 +22,7 @@ import trustme
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from standardwebhooks import Webhook, WebhookVerificationError
-from video_jobs import destinations
+from video_jobs import destinations, waits
 from video_jobs.api.views import JobView
 from video_jobs.aws import clients, secrets
 from video_jobs.clock import from_iso
@@ -723,7 +723,7 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
     ],
 )
 def test_what_a_retry_after_may_say(text: str | None, seconds: float) -> None:
-    assert signing.seconds_asked(text, now=NOON) == seconds
+    assert (waits.retry_after(text, now=NOON) or 0) == seconds
 
 
 # --- Where it must not go --------------------------------------------------------------------------------------------

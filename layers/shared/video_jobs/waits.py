@@ -28,7 +28,7 @@ def seconds(text: str | None) -> float | None:
     return None if found is None else min(found, float(LONGEST_SECONDS))
 
 
-def retry_after(text: str | None, *, now: datetime) -> float | None:
+def retry_after(text: str | None, *, now: datetime | None = None) -> float | None:
     """What HTTP's `Retry-After` asks for: seconds, or a date, which may be over; None if it is neither."""
     found = seconds(text)
     if found is not None:
@@ -38,7 +38,7 @@ def retry_after(text: str | None, *, now: datetime) -> float | None:
         return None
     try:
         until = parsedate_to_datetime(date)
-        left = ((until if until.tzinfo else until.replace(tzinfo=UTC)) - now).total_seconds()
+        left = ((until if until.tzinfo else until.replace(tzinfo=UTC)) - (now or datetime.now(UTC))).total_seconds()
     except (ValueError, OverflowError):  # no date, or one of a year that there is not
         return None
     return min(max(left, 0.0), float(LONGEST_SECONDS))

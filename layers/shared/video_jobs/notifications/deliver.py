@@ -4,14 +4,13 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from video_jobs import destinations, jsontext, logs, settings
+from video_jobs import destinations, jsontext, logs, settings, waits
 from video_jobs.aws import clients, secrets
 from video_jobs.aws.consumers import ComesAgainError
 from video_jobs.destinations import ForbiddenError
@@ -115,7 +114,7 @@ def post(notification: Notification) -> Outcome:
         return Outcome.DELIVERED
     if answer.status == 410:
         return Outcome.GONE
-    wait = signing.seconds_asked(answer.retry_after, now=datetime.now(UTC))
+    wait = waits.retry_after(answer.retry_after) or 0.0
     raise NotTakenError(f"answered {answer.status}", wait_seconds=wait)
 
 

@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from http.client import HTTPConnection, HTTPException
 from threading import Event, Timer
 
-from video_jobs import destinations, waits
+from video_jobs import destinations
 from video_jobs.destinations import Destination, Resolve
 
 CONNECT_SECONDS = 5.0
@@ -69,11 +68,6 @@ def key_of(secret: str) -> bytes:
     if len(key) not in _KEY_BYTES:
         raise UnusableKeyError(f"{len(key)} bytes, not {_KEY_BYTES[0]} to {_KEY_BYTES[-1]}")
     return key
-
-
-def seconds_asked(retry_after: str | None, *, now: datetime) -> float:
-    """How long a `Retry-After` asks to wait, which has seconds or a date; 0 if it is neither."""
-    return waits.retry_after(retry_after, now=now) or 0.0
 
 
 def post(

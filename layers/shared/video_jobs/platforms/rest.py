@@ -5,7 +5,6 @@ Not the platforms' SDKs: what each lacks stands in docs/decisions.md.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -36,11 +35,6 @@ class Answer:
         return 200 <= self.status < 300
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from HTTP's own header: it has them as such, or a date."""
-    return waits.retry_after(headers.get("retry-after"), now=datetime.now(UTC))
-
-
 def _undocumented(_body: Mapping[str, Any]) -> JobError | None:
     return None
 
@@ -61,7 +55,7 @@ class RestClient:
     """The environment variable with the name of its secret, which has the key as "api_key"."""
     authorize: Callable[[str], Mapping[str, str]]
     """The headers that a key is sent in."""
-    wait: Callable[[Mapping[str, str]], float | None] = retry_after
+    wait: Callable[[Mapping[str, str]], float | None] = lambda headers: waits.retry_after(headers.get("retry-after"))
     """How many seconds a 429's headers ask to wait."""
     documented: Callable[[Mapping[str, Any]], JobError | None] = _undocumented
     """The documented error that a body names, whatever its status; None if it names none."""

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from video_jobs import waits
 from video_jobs.platforms.apivideo import errors
 from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
-from video_jobs.platforms.rest import Answer, RestClient, retry_after
+from video_jobs.platforms.rest import Answer, RestClient
 
 
 def basic(api_key: str) -> dict[str, str]:
@@ -26,7 +26,7 @@ def wait(headers: Mapping[str, str]) -> float | None:
     """
     seconds = waits.seconds(headers.get("x-ratelimit-retry-after"))
     if headers.get("x-ratelimit-remaining", "0").strip() != "0" or seconds is None:
-        return retry_after(headers)
+        return waits.retry_after(headers.get("retry-after"))
     return seconds
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from video_jobs import waits
 from video_jobs.platforms.errors import RefusedByPlatformError, TransientError
-from video_jobs.platforms.rest import Answer, RestClient, retry_after
+from video_jobs.platforms.rest import Answer, RestClient
 from video_jobs.platforms.twelvelabs import errors
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def wait(headers: Mapping[str, str]) -> float | None:
     milliseconds = waits.number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    asked = retry_after(headers)
+    asked = waits.retry_after(headers.get("retry-after"))
     if asked is not None:
         return asked
     for prefix in ("x-ratelimit-request", "x-ratelimit"):
