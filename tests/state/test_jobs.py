@@ -506,7 +506,7 @@ def test_a_lost_backoff_is_made_once() -> None:
     assert read().steps["upload"].spared == 1
 
 
-# --- What is left of others --------------------------------------------------------------------------------------------
+# --- What is left of others -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.every_engine
