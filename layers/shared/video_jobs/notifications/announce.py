@@ -29,7 +29,7 @@ def announce(job: Job) -> None:
     if job.is_announced:
         return
     number = job.ends
-    if job.confirmed:  # of work that its platform does not know nobody hears
+    if job.confirmed:  # nothing is announced of work that its platform does not know
         events.job_ended(job)
     found = medium_of(job)
     if found and found != job.media_id:

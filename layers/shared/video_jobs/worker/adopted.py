@@ -1,7 +1,7 @@
 """Asks a platform about work that was started elsewhere, before anything is said about it.
 
 The platform's answer may carry our own mark: then the id is that job's. What the platform does not know is removed, and
-nobody hears of it.
+nothing of it is announced.
 """
 
 from functools import partial
