@@ -333,6 +333,15 @@ def test_all_jobs_that_follow_an_id_hear_of_it(stack: Stack, inbox: Inbox, sampl
 
 
 @one_hint
+def test_a_hint_that_has_come_back_often_because_aws_was_away_has_not_waited_for_our_own_submit(
+    inbox: Inbox, sample: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: CREATED_AT + 20 * clock.SECOND)
+
+    assert inbox.take(message(sample), received=9) == 120
+
+
+@one_hint
 def test_a_hint_about_an_id_that_no_job_has_yet_waits_longer_than_a_lease_and_then_makes_a_job(
     stack: Stack, inbox: Inbox, sample: str
 ) -> None:

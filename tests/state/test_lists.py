@@ -168,3 +168,27 @@ def test_ids_of_a_platforms_jobs_between_two_moments() -> None:
 
     assert sorted(lists.ids_of_provider("videodb")) == ids
     assert sorted(lists.ids_of_provider("videodb", created=(first, last))) == ids[2:5]
+
+
+@pytest.mark.every_engine
+def test_a_job_that_moves_from_one_part_of_a_list_to_another_meanwhile_is_listed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = [put(number, label="g") for number in range(2)]
+    once = lists._entries
+
+    def twice(*of: Any, **more: Any) -> list[str]:  # as if each partition of an index had it
+        return [*once(*of, **more), *(f"{clock.iso(CREATED_AT)}#{ids[0]}",)]
+
+    monkeypatch.setattr(lists, "_entries", twice)
+
+    assert [job.job_id for job in lists.of_label("g", limit=10).items] == ids[::-1]
+
+
+@pytest.mark.every_engine
+def test_a_cursor_of_before_a_batch_was_made_leads_to_none_of_its_jobs() -> None:
+    put(1, batch_id="g", batch_created_at=MADE)
+
+    found = lists.of_batch(a_batch("g"), limit=10, cursor=f"{clock.iso(MADE - 1)}#job-0")
+
+    assert (found.items, found.cursor) == ([], None)

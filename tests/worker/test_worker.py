@@ -958,3 +958,15 @@ def test_an_adopted_job_that_is_canceled_unconfirmed_is_announced_to_nobody(scen
 
     assert scene.run().status == JobStatus.CANCELED
     assert scene.notifications() == []
+
+
+def test_a_message_that_comes_again_and_was_overtaken_sends_what_its_first_time_may_not_have_sent(scene: Scene) -> None:
+    scene.create(check_interval=60)
+    assert scene.look()
+
+    scene.stack.calls.clear()
+    assert scene.look(sent_for=scene.now)
+    assert "sqs.SendMessage" not in scene.stack.calls
+
+    assert scene.look(sent_for=scene.now, received=2)
+    assert scene.stack.calls.count("sqs.SendMessage") == 1
