@@ -31,6 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_engine: run with the table in moto, and in DynamoDB Local if it is there")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than processors: the tests of the deployed stack mostly wait for it."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_report_header() -> str:
     if DYNAMODB_LOCAL:
         return f"tables: moto, and {DYNAMODB_LOCAL.parent.name} for the expressions"

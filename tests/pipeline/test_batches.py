@@ -742,7 +742,6 @@ def announcements(stack: Stack) -> dict[str, set[str]]:
 @pytest.mark.parametrize(
     "live",
     [
-        pytest.param(ran, id="made and run"),
         pytest.param(ran_and_was_retried, id="retried"),
         pytest.param(was_canceled, id="canceled"),
     ],
