@@ -146,7 +146,7 @@ WRITES: dict[str, Callable[[], Any]] = {
     "save": lambda: jobs.save(one_step(), one_step().model_copy(update={"media_id": "m"})),
     "create": lambda: jobs.create(one_step()),
     "is deleted": lambda: jobs.is_deleted("job-1"),
-    "delete": lambda: jobs.delete(one_step().model_copy(update={"version": 7})),
+    "delete": lambda: jobs.delete(one_step().model_copy(update={"version": 7, "status": JobStatus.SUCCEEDED})),
     "announce": lambda: announce(_canceled()),
 }
 
