@@ -11,6 +11,7 @@ from video_jobs.aws import clients, queues
 from video_jobs.aws.consumers import Handler
 from video_jobs.callbacks.messages import Received
 from video_jobs.jobs import transitions
+from video_jobs.jobs.model import JobStatus
 from video_jobs.notifications.announce import announce
 from video_jobs.platforms.callback import Proof
 from video_jobs.store import adoptions, batches, due, events, jobs, media, table
