@@ -22,7 +22,7 @@ $(shell test -x $(VENV)/bin/python3.13 && test -x $(VENV)/bin/pip || \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo local platforms watch invoke invoke-env redrive callback-url webhooks test check check-code \
-	check-types check-files check-environments check-template format faults bench bench-batch openapi clean
+	check-types check-files check-environments check-template format branches faults bench bench-batch openapi clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,7 +59,10 @@ webhooks: $(READY) ## connect a platform: PLATFORM=apivideo|apsaravideo|twelvela
 	@$(RUN) -m ops.webhooks --platform '$(PLATFORM)' --action '$(ACTION)' --stack '$(STACK)' --events '$(EVENTS)' \
 		--mns '$(MNS)' --endpoint '$(ENDPOINT)' --force '$(FORCE)'
 
-test: $(READY) ## run all tests, and say which branches of the functions' code they leave out
+test: $(READY) ## run all tests
+	$(RUN) -m pytest
+
+branches: $(READY) ## run all tests, and say which branches of the functions' code they leave out
 	$(RUN) -m slipcover -m pytest
 
 # each of them is a hook in .pre-commit-config.yaml, too

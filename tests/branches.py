@@ -1,4 +1,4 @@
-"""What `make test` says of branches: how many of the functions' and their layer's are taken, and where only few."""
+"""What `make branches` says: how many of the functions' and their layer's are taken, and where only few."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -43,7 +43,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """With `make test`: which branches the tests leave out. slipcover has put together by now what its workers saw."""
+    """With `make branches`: which ones the tests leave out. slipcover has put together by now what its workers saw."""
     measured = Path(os.environ.get("SLIPCOVER_COVERAGE_DIR", ""), "merged.json")
     if measured.is_file():
         terminalreporter.section("branches taken")

@@ -1,4 +1,4 @@
-"""What is said of branches at the end of `make test`."""
+"""What is said of branches at the end of `make branches`."""
 
 from typing import Any
 

@@ -392,7 +392,6 @@ def test_a_batch_that_is_closed_while_its_last_job_ends_ends_once_in_every_order
     assert ends >= 20
 
 
-@pytest.mark.every_engine
 def test_a_batch_that_runs_again_before_its_end_was_announced_is_not_noted_as_announced(stack: Stack) -> None:
     (first,) = put(1)
     scene.count_end(run(first, FAULT))
@@ -408,7 +407,6 @@ def test_a_batch_that_runs_again_before_its_end_was_announced_is_not_noted_as_an
 # --- Sources ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.every_engine
 def test_the_same_batch_is_made_once(stack: Stack) -> None:
     _, works = batches.create(new_batch(request_digest="one"), sources(2))
     again, more = batches.create(new_batch(request_digest="two"), sources(3))
@@ -433,7 +431,6 @@ def test_the_same_batch_twice_at_once_is_made_once_in_every_order(stack: Stack) 
         assert (read(batch_id)[0].total, read(batch_id)[0].work) == (2, 1)
 
 
-@pytest.mark.every_engine
 def test_ten_thousand_sources_come_at_once(stack: Stack) -> None:
     batch, works = batches.create(new_batch(), sources(batches.MOST_SOURCES))
 
@@ -441,7 +438,6 @@ def test_ten_thousand_sources_come_at_once(stack: Stack) -> None:
     assert _sources_of(works) == sources(10_000)
 
 
-@pytest.mark.every_engine
 def test_sources_that_fill_a_request_and_cannot_be_compressed_fit(stack: Stack) -> None:
     letters = [chr(code) for code in range(0xC0, 0x700) if chr(code).isprintable()]
     chance = random.Random(1)
@@ -460,7 +456,6 @@ def _sources_of(works: list[str]) -> list[str]:
     return [source for work in found if work for source in work.left]
 
 
-@pytest.mark.every_engine
 def test_what_moves_of_a_piece_of_work_is_small(stack: Stack) -> None:
     """Its progress is written often, and its sources once."""
     batches.create(new_batch(), [f"https://example.com/{random.Random(n).randbytes(500).hex()}" for n in range(200)])
@@ -471,7 +466,6 @@ def test_what_moves_of_a_piece_of_work_is_small(stack: Stack) -> None:
     assert given["expires_at"] > clock.now() // clock.SECOND + 90 * DAY
 
 
-@pytest.mark.every_engine
 def test_sources_that_are_added_get_the_next_indices(stack: Stack) -> None:
     put(2, closed=False)
     (added,) = batches.append(BATCH, sources(3, start=2), close=True, post=None)
@@ -487,7 +481,6 @@ def test_sources_that_are_added_get_the_next_indices(stack: Stack) -> None:
         batches.append("elsewhere", sources(1), close=False, post=None)
 
 
-@pytest.mark.every_engine
 @pytest.mark.parametrize("close", [False, True])
 def test_the_same_post_adds_once_and_another_one_of_its_key_is_refused(stack: Stack, close: bool) -> None:
     put(0, closed=False)
@@ -553,7 +546,6 @@ def one_by_one(stack: Stack) -> Batch:
     return batch
 
 
-@pytest.mark.every_engine
 def test_a_source_becomes_the_same_job_whoever_comes_again(one_by_one: Batch) -> None:
     wanted = new_job(one_by_one, 0, sources(1)[0])
 
@@ -569,7 +561,6 @@ def test_a_source_becomes_the_same_job_whoever_comes_again(one_by_one: Batch) ->
     assert there.status == JobStatus.RUNNING
 
 
-@pytest.mark.every_engine
 def test_what_is_no_job_at_first_never_becomes_one(one_by_one: Batch) -> None:
     """Else one who comes again with newer code would make it, and it would be counted twice."""
     assert batches.make(one_by_one, 0, None) == (None, False)
@@ -580,7 +571,6 @@ def test_what_is_no_job_at_first_never_becomes_one(one_by_one: Batch) -> None:
     assert jobs.read(job_id(one_by_one, 0)) is None
 
 
-@pytest.mark.every_engine
 def test_what_is_a_job_already_stays_one(one_by_one: Batch) -> None:
     batches.make(one_by_one, 0, new_job(one_by_one, 0, sources(1)[0]))
 
@@ -590,7 +580,6 @@ def test_what_is_a_job_already_stays_one(one_by_one: Batch) -> None:
     assert there == job(job_id(one_by_one, 0))
 
 
-@pytest.mark.every_engine
 @pytest.mark.parametrize("again", [True, False])
 def test_a_job_that_was_deleted_was_counted_at_its_end(one_by_one: Batch, again: bool) -> None:
     wanted = new_job(one_by_one, 0, sources(1)[0])
@@ -601,7 +590,6 @@ def test_a_job_that_was_deleted_was_counted_at_its_end(one_by_one: Batch, again:
     assert batches.make(one_by_one, 0, wanted if again else None) == (None, True)
 
 
-@pytest.mark.every_engine
 def test_a_job_that_a_callback_has_made_is_none_of_the_batch(one_by_one: Batch) -> None:
     adopted = transitions.adopted_by_end(
         job_id(one_by_one, 0), "videodb", "upload", 1, StepSucceeded(), now=clock.now()
@@ -614,7 +602,6 @@ def test_a_job_that_a_callback_has_made_is_none_of_the_batch(one_by_one: Batch) 
 # --- An id that comes again ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.every_engine
 def test_a_batch_that_is_posted_again_after_it_has_expired_is_made_whatever_is_left_of_the_first(stack: Stack) -> None:
     old = put(3, closed=False)
     post = Post(key="k", digest="one")
@@ -648,7 +635,6 @@ def test_jobs_of_another_batch_of_the_id_are_not_this_ones(stack: Stack) -> None
 # --- How long it is kept ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.every_engine
 def test_a_batch_is_kept_for_the_retention_after_its_end_and_its_counts_a_month_longer(stack: Stack) -> None:
     first, second = put(2)
     finish(first, FAULT)
@@ -665,7 +651,6 @@ def test_a_batch_is_kept_for_the_retention_after_its_end_and_its_counts_a_month_
     assert "expires_at" not in item(stack, "BATCH")
 
 
-@pytest.mark.every_engine
 def test_a_sweep_looks_for_a_batch_until_its_end_is_announced(stack: Stack) -> None:
     (first,) = put(1, closed=False)
     hour = clock.iso(clock.after(clock.now(), counts.LOOK_SECONDS))
@@ -686,7 +671,6 @@ def test_a_sweep_looks_for_a_batch_until_its_end_is_announced(stack: Stack) -> N
 # --- Work on it ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.every_engine
 def test_work_that_was_begun_on_an_older_reading_is_not_begun(stack: Stack) -> None:
     first, second = put(2)
     before, _ = read()
@@ -699,7 +683,6 @@ def test_work_that_was_begun_on_an_older_reading_is_not_begun(stack: Stack) -> N
     assert [found for found in stack.items("WORK#") if found["sk"] == "WORK"] == []
 
 
-@pytest.mark.every_engine
 def test_a_batch_can_be_canceled_while_work_on_it_goes_on_but_not_while_sources_come(stack: Stack) -> None:
     _, (work_id,) = batches.create(new_batch(closed=False), sources(2))
     before, _ = read()
@@ -712,7 +695,6 @@ def test_a_batch_can_be_canceled_while_work_on_it_goes_on_but_not_while_sources_
     assert batches.cancel(before) is None, "it would leave the last one out"
 
 
-@pytest.mark.every_engine
 def test_a_retry_waits_for_a_cancellation_and_for_the_announcement_of_the_end(stack: Stack) -> None:
     (first,) = put(1)
     assert batches.cancel(read()[0])
@@ -748,7 +730,6 @@ def _restart() -> str:
     return batches.restart(read()[0]) or ""
 
 
-@pytest.mark.every_engine
 @pytest.mark.parametrize(
     ("kind", "begin"),
     [
@@ -771,7 +752,6 @@ def test_a_piece_of_work_is_done_once(stack: Stack, kind: WorkKind, begin: Calla
     assert (batches.work(work.work_id), batch.work, batch.made) == (None, 0, 1)
 
 
-@pytest.mark.every_engine
 def test_a_part_of_an_expansion_during_which_the_batch_was_canceled_is_to_be_done_again(stack: Stack) -> None:
     _, (work_id,) = batches.create(new_batch(), sources(1))
     before, _ = read()
@@ -785,7 +765,6 @@ def test_a_part_of_an_expansion_during_which_the_batch_was_canceled_is_to_be_don
     assert batches.advance(read()[0], work, 1) is not None
 
 
-@pytest.mark.every_engine
 def test_batches_are_listed_newest_first(stack: Stack) -> None:
     for number in range(7):
         batches.create(new_batch(f"batch-{number}", created_at=CREATED_AT + number), [])
