@@ -746,14 +746,14 @@ def announcements(stack: Stack) -> dict[str, set[str]]:
         pytest.param(was_canceled, id="canceled"),
     ],
 )
-def test_everybody_may_be_stopped_at_every_call_and_the_batch_still_ends_with_true_counts(
+def test_everybody_may_be_stopped_at_any_call_and_the_batch_still_ends_with_true_counts(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, live: Callable[[Life], None]
 ) -> None:
     time = Clock()
     monkeypatch.setattr(clock, "now", time.now)
-    point, calls = 0, Counter(all=0)
+    point, calls = -1, Counter(all=0)
     while calls["all"] >= point:
-        point += 1
+        point += 4  # `make faults` plays a crash at each
         life = Life(stack)
         with stopped_at(point) as calls:
             live(life)
