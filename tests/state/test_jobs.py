@@ -522,6 +522,27 @@ def test_an_id_whose_job_has_expired_is_free_whatever_is_left_of_it(stack: Stack
 
 
 @pytest.mark.every_engine
+def test_a_job_that_somebody_makes_at_the_same_moment_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    look = table.get
+
+    def too_early(key: Any) -> Any:
+        """No job is there yet; right after this look there is, and it has been claimed."""
+        monkeypatch.setattr(table, "get", look)
+        found = look(key)
+        table.delete({"pk": "JOB#job-1", "sk": "REQUEST"})
+        saved(jobs.create(one_step()), claimed())
+        return found
+
+    jobs.create(one_step())
+    table.delete(table.job_key("job-1"))
+    monkeypatch.setattr(table, "get", too_early)
+
+    made = jobs.create(one_step())
+
+    assert made.steps["upload"].attempt == read().steps["upload"].attempt == 1
+
+
+@pytest.mark.every_engine
 def test_a_job_whose_last_end_is_not_announced_is_not_deleted(stack: Stack) -> None:
     assert not jobs.delete(lived(claimed(), ended(FAILURE)))
     assert read().status == JobStatus.FAILED

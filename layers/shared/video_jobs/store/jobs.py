@@ -43,13 +43,20 @@ def create(job: Job) -> Job:
     if left is not None and table.get(job_key(job.job_id)) is not None:
         return _there(job.job_id)
     if left is not None:
-        _remove(job, but="REQUEST")
+        _remove_results(job)
     for name, step in job.steps.items():
         if step.result:
             _save_result(job, name)
     hot = hot_item(job, nonce=_nonce())
     is_new = table.put_new(hot) is None if left is None else _is_put_over(job, hot, left)
     return job if is_new else _there(job.job_id)
+
+
+def _remove_results(job: Job) -> None:
+    """What the steps of an expired job came to. Nothing else: somebody may be making the job at this moment."""
+    condition = "pk = :pk AND begins_with(sk, :result)"
+    for item in list(table.query_all(condition, {"pk": f"JOB#{job.job_id}", "result": "RESULT#"})):
+        table.delete({"pk": item["pk"], "sk": item["sk"]})
 
 
 def _is_put_over(job: Job, hot: Mapping[str, Any], left: Mapping[str, Any]) -> bool:
